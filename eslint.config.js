@@ -1,0 +1,55 @@
+import js from '@eslint/js';
+import { createTypeScriptImportResolver } from 'eslint-import-resolver-typescript';
+import importX from 'eslint-plugin-import-x';
+import tseslint from 'typescript-eslint';
+
+/** What each folder of src/ may import, besides itself. Dependencies point inward: cli -> node -> stages -> core, adapters -> ports. */
+const mayImport = {
+  core: [],
+  tensors: ['core'],
+  geometry: ['core'],
+  bus: ['core', 'geometry'],
+  sensing: ['core', 'geometry', 'bus'],
+  grounding: ['core', 'geometry', 'sensing'],
+  forecasting: ['core', 'geometry'],
+  evaluation: ['core', 'geometry', 'forecasting'],
+  visualization: ['core', 'geometry', 'bus', 'sensing'],
+  recordings: ['core', 'geometry', 'bus', 'sensing', 'tensors'],
+  node: ['core', 'geometry', 'bus', 'sensing', 'grounding', 'forecasting', 'evaluation', 'visualization', 'recordings'],
+};
+const zones = Object.entries(mayImport).map(([folder, allowed]) => ({
+  target: `./src/${folder}`,
+  from: './src',
+  except: [folder, ...allowed].map((name) => `./${name}`),
+  message: `src/${folder} may import only: ${[folder, ...allowed].join(', ')}.`,
+}));
+// Within the bus folder, only adapters (and what wires them) know a concrete bus: a stage that imported one could not run on another.
+zones.push({
+  target: ['core', 'geometry', 'sensing', 'grounding', 'forecasting', 'visualization'].map((name) => `./src/${name}`),
+  from: './src/bus/memory',
+  message: 'Stages know the Bus port, never an adapter.',
+});
+
+export default tseslint.config(
+  { ignores: ['dist', 'coverage', 'node_modules', 'demo'] },
+  js.configs.recommended,
+  ...tseslint.configs.strictTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['*.js', 'bin/*.js'] }, tsconfigRootDir: import.meta.dirname } },
+    plugins: { 'import-x': importX },
+    settings: { 'import-x/resolver-next': [createTypeScriptImportResolver()] },
+    rules: {
+      'import-x/no-restricted-paths': ['error', { zones }],
+      'import-x/no-cycle': 'error',
+      'no-console': 'error',
+      'max-lines': ['error', 500],
+      eqeqeq: 'error',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      // Typed-array loops index thousands of times a frame; the length is checked once at the door instead of at each element.
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/consistent-type-imports': 'error',
+    },
+  },
+  { files: ['test/**'], rules: { '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/no-unsafe-member-access': 'off', '@typescript-eslint/no-unsafe-argument': 'off' } },
+  { files: ['*.js', 'bin/*.js'], extends: [tseslint.configs.disableTypeChecked], languageOptions: { globals: { process: 'readonly', console: 'readonly' } } },
+);

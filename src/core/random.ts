@@ -1,0 +1,13 @@
+/**
+ * Seeded uniform numbers in [0, 1): the same seed gives the same run on every machine.
+ * mulberry32 (T. Ettinger, public domain): 32 bits of state are plenty for choosing seeds of clusters; not for cryptography.
+ */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

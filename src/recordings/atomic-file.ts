@@ -1,0 +1,98 @@
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { OutputError, PlannerError } from '../core/errors.js';
+
+/**
+ * A file that appears under its name only when it is complete: bytes go to `NAME.partial` beside it. Aborting, or a full disk, leaves nothing
+ * under the final name.
+ */
+export class AtomicFile {
+  readonly path: string;
+  readonly #handle: FileHandle;
+  readonly #partial: string;
+  #position = 0n;
+
+  private constructor(path: string, partial: string, handle: FileHandle) {
+    this.path = path;
+    this.#partial = partial;
+    this.#handle = handle;
+  }
+
+  /** @throws OutputError when the file cannot be created. */
+  static async create(path: string): Promise<AtomicFile> {
+    const partial = `${path}.partial`;
+    try {
+      return new AtomicFile(path, partial, await open(partial, 'w'));
+    } catch (cause) {
+      throw outputError(path, cause);
+    }
+  }
+
+  /** @throws OutputError when not everything could be written. */
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      // One write may take only a part, as on a disk that is filling up.
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await this.#handle.write(bytes, done);
+        done += bytesWritten;
+        this.#position += BigInt(bytesWritten);
+      }
+    } catch (cause) {
+      throw outputError(this.path, cause);
+    }
+  }
+
+  position(): bigint {
+    return this.#position;
+  }
+
+  /** Makes the file stand under its name. @throws OutputError when the bytes could not be brought to the disk. */
+  async commit(): Promise<void> {
+    try {
+      await this.#handle.sync();
+      await this.#handle.close();
+      await rename(this.#partial, this.path);
+    } catch (cause) {
+      await this.abort();
+      throw outputError(this.path, cause);
+    }
+  }
+
+  async abort(): Promise<void> {
+    await this.#handle.close().catch(() => undefined);
+    await rm(this.#partial, { force: true });
+  }
+}
+
+/** Writes a whole small file, or nothing. */
+export async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
+  const file = await AtomicFile.create(path);
+  try {
+    await file.write(typeof content === 'string' ? Buffer.from(content) : content);
+  } catch (error) {
+    await file.abort();
+    throw error;
+  }
+  await file.commit();
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOSPC: 'free space on the disk, or choose another --out',
+  EDQUOT: 'your quota is used up: free space, or choose another --out',
+  EACCES: 'choose a folder that you may write to',
+  EPERM: 'choose a folder that you may write to',
+  EROFS: 'the file system is read-only: choose another folder',
+  ENOENT: 'the folder does not exist: create it first',
+  ENOTDIR: 'a part of the path is a file: choose another folder',
+  EISDIR: 'a folder stands under this name: choose another name',
+};
+
+export function outputError(path: string, cause: unknown): PlannerError {
+  if (cause instanceof PlannerError) return cause;
+  const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+  return new OutputError({
+    code: `output.${code.toLowerCase()}`,
+    message: `cannot write ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    remedy: REMEDIES[code] ?? 'check the disk and the path',
+    cause,
+  });
+}

@@ -1,0 +1,61 @@
+import { LATCHED_QOS, DEFAULT_QOS, STATIC_TF_QOS, type Publisher, type Qos } from '../bus/bus.js';
+import type { MemoryBus } from '../bus/memory/memory-bus.js';
+import type { VirtualClock } from '../bus/memory/virtual-clock.js';
+import type { MessageTypes } from '../bus/messages.js';
+import { CancelledError } from '../core/errors.js';
+import { fromSeconds, type Nanoseconds } from '../core/time.js';
+import type { Recording } from './recording.js';
+
+export interface PlayOptions {
+  /** Awaited after every message when it gives a promise: how the stages hold the player back, so that memory stays bounded. */
+  readonly settle: () => Promise<void> | undefined;
+  readonly signal?: AbortSignal;
+  /** Part to play, in seconds from the start of the recording. Latched topics before it are played all the same. */
+  readonly fromS?: number;
+  readonly durationS?: number;
+  readonly onProgress?: (played: Nanoseconds, whole: Nanoseconds) => void;
+}
+
+export interface PlayResult {
+  readonly messages: number;
+  readonly perTopic: ReadonlyMap<string, number>;
+}
+
+/** QoS by topic name: what a robot latches must reach those that join later. */
+export function replayQos(topic: string): Qos {
+  if (topic.endsWith('/tf_static')) return STATIC_TF_QOS;
+  return /(instruction|robot_description|map)$/.test(topic) ? LATCHED_QOS : DEFAULT_QOS;
+}
+
+/**
+ * Plays a recording onto a bus in log-time order under its virtual clock, as fast as the stages allow.
+ * @throws CancelledError when the signal aborts.
+ */
+export async function play(recording: Recording, bus: MemoryBus<VirtualClock>, options: PlayOptions): Promise<PlayResult> {
+  const publishers = new Map<string, Publisher<MessageTypes[keyof MessageTypes]>>();
+  const perTopic = new Map<string, number>();
+  const [start, end] = recording.timeRange ?? [0n, 0n];
+  const from = start + fromSeconds(options.fromS ?? 0);
+  const until = options.durationS === undefined ? end : from + fromSeconds(options.durationS);
+  let messages = 0;
+  for await (const { topic, type, logTime, content } of recording.messages()) {
+    if (options.signal?.aborted) throw new CancelledError('the replay');
+    if (logTime > until) break;
+    const qos = replayQos(topic);
+    if (logTime < from && qos.durability === 'volatile') continue;
+    let publisher = publishers.get(topic);
+    if (!publisher) {
+      publisher = bus.advertise(topic, type, qos) as Publisher<MessageTypes[keyof MessageTypes]>;
+      publishers.set(topic, publisher);
+    }
+    bus.clock.advanceTo(logTime < from ? from : logTime);
+    publisher.publish(content);
+    perTopic.set(topic, (perTopic.get(topic) ?? 0) + 1);
+    messages++;
+    const busy = options.settle();
+    if (busy) await busy;
+    if (messages % 256 === 0) options.onProgress?.(logTime - from, until - from);
+  }
+  options.onProgress?.(until - from, until - from);
+  return { messages, perTopic };
+}

@@ -1,0 +1,138 @@
+import type { CameraInfo, CompressedImage, Image } from '../bus/messages.js';
+import { InputError } from '../core/errors.js';
+import type { CameraFrame } from '../core/observation.js';
+import { fromTimeMessage, type Nanoseconds } from '../core/time.js';
+import { cameraModelOf, checkImageSize } from './camera-info.js';
+import { checkColorImage, decodeColorImage, decodeCompressedColor } from './color-image.js';
+import { checkDepthImage, decodeCompressedDepth, decodeDepthImage } from './depth-image.js';
+import { Synchronizer } from './synchronizer.js';
+
+export interface CameraStreamOptions {
+  readonly camera: string;
+  readonly hasDepth: boolean;
+  /** The images are rectified: P of CameraInfo applies instead of K and the distortion. */
+  readonly rectified: boolean;
+  /** Metres per unit of integer depth images. */
+  readonly depthScaleM: number;
+  /** Widest difference of stamps between colour and depth. */
+  readonly maxInterval: Nanoseconds;
+  readonly queueSize: number;
+}
+
+type AnyImage = Image | CompressedImage;
+
+const isRaw = (image: AnyImage): image is Image => 'encoding' in image;
+
+/** Colour, depth and CameraInfo of one camera in, synchronised frames out. Every message is checked when it arrives, decoded when it is needed. */
+export class CameraStream {
+  readonly #options: CameraStreamOptions;
+  readonly #emit: (frame: CameraFrame) => void;
+  readonly #refuse: (error: unknown) => void;
+  readonly #synchronizer: Synchronizer<AnyImage>;
+  #info: CameraInfo | null = null;
+  #model: ReturnType<typeof cameraModelOf> | null = null;
+
+  /** @param refuse told of every frame that cannot be used, with the error that says why. */
+  constructor(options: CameraStreamOptions, emit: (frame: CameraFrame) => void, refuse: (error: unknown) => void) {
+    this.#options = options;
+    this.#emit = emit;
+    this.#refuse = refuse;
+    this.#synchronizer = new Synchronizer(options.hasDepth ? 2 : 1, options, (set) => {
+      this.#assemble(set[0]!, set[1] ?? null);
+    });
+  }
+
+  /** CameraInfo changes rarely; its model is rebuilt only when it does. @throws InputError when it describes no usable camera. */
+  addInfo(info: CameraInfo): void {
+    if (this.#info && sameCamera(this.#info, info)) return;
+    this.#model = null;
+    this.#info = null;
+    this.#model = cameraModelOf(info, this.#options.rectified);
+    this.#info = info;
+  }
+
+  /** @throws InputError when the message cannot be an image, or comes out of order. */
+  addColor(image: AnyImage): void {
+    if (isRaw(image)) checkColorImage(image);
+    this.#synchronizer.add(0, fromTimeMessage(image.header.stamp), image);
+  }
+
+  /** @throws InputError when the message cannot be a depth image, or comes out of order. */
+  addDepth(image: AnyImage): void {
+    if (isRaw(image)) checkDepthImage(image);
+    this.#synchronizer.add(1, fromTimeMessage(image.header.stamp), image);
+  }
+
+  flush(): void {
+    this.#synchronizer.flush();
+  }
+
+  clear(): void {
+    this.#synchronizer.clear();
+  }
+
+  #assemble(color: AnyImage, depth: AnyImage | null): void {
+    const { camera, depthScaleM } = this.#options;
+    const model = this.#model;
+    // Pictures that come before the first CameraInfo cannot be used; drivers send it with every picture.
+    if (!model) {
+      this.#refuse(
+        new InputError({
+          code: 'camera.no-info',
+          message: `camera ${camera} has sent pictures but no usable CameraInfo`,
+          remedy: 'start the driver with calibration, and check the camera_info topic name',
+        }),
+      );
+      return;
+    }
+    try {
+      if (isRaw(color)) checkImageSize(model, color.width, color.height, `the colour image of ${camera}`);
+      if (depth && isRaw(depth)) checkImageSize(model, depth.width, depth.height, `the depth image of ${camera}`);
+    } catch (error) {
+      this.#refuse(error);
+      return;
+    }
+    this.#emit({
+      camera,
+      frameId: color.header.frame_id,
+      stamp: fromTimeMessage(color.header.stamp),
+      model,
+      color: once(async () => {
+        const image = isRaw(color) ? decodeColorImage(color) : await decodeCompressedColor(color);
+        checkImageSize(model, image.width, image.height, `the colour image of ${camera}`);
+        return image;
+      }),
+      depth:
+        depth &&
+        once(async () => {
+          const image = isRaw(depth) ? decodeDepthImage(depth, depthScaleM) : await decodeCompressedDepth(depth, depthScaleM);
+          checkImageSize(model, image.width, image.height, `the depth image of ${camera}`);
+          return image;
+        }),
+    });
+  }
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let value: Promise<T> | undefined;
+  // Wrapped, so that a decoder that throws at once also rejects.
+  return () => (value ??= Promise.resolve().then(make));
+}
+
+function sameCamera(a: CameraInfo, b: CameraInfo): boolean {
+  const same = (p: ArrayLike<number>, q: ArrayLike<number>): boolean => p.length === q.length && Array.from(p).every((v, i) => v === q[i]);
+  return (
+    a.width === b.width &&
+    a.height === b.height &&
+    a.distortion_model === b.distortion_model &&
+    a.binning_x === b.binning_x &&
+    a.binning_y === b.binning_y &&
+    a.roi.x_offset === b.roi.x_offset &&
+    a.roi.y_offset === b.roi.y_offset &&
+    a.roi.width === b.roi.width &&
+    a.roi.height === b.roi.height &&
+    same(a.d, b.d) &&
+    same(a.k, b.k) &&
+    same(a.p, b.p)
+  );
+}
