@@ -1,0 +1,45 @@
+import { checkForecast, type Forecast } from '../core/forecast.js';
+import { add, scale, type Vector3 } from '../core/vector.js';
+import { forecastHeader, type Forecaster, type ForecastRequest } from './forecaster.js';
+
+/** Nothing moves. */
+export class StaticForecaster implements Forecaster {
+  readonly name = 'static';
+  readonly historySize = 1;
+
+  constructor(readonly horizon: number) {}
+
+  forecast(request: ForecastRequest): Promise<Forecast> {
+    const header = forecastHeader(request, this.name);
+    return Promise.resolve(checkForecast({ ...header, positions: header.start.map((p) => new Array<Vector3>(this.horizon).fill(p)) }));
+  }
+}
+
+/** Every point keeps its velocity: least squares over the history frames in which it was seen, from its last position. */
+export class ExtrapolateForecaster implements Forecaster {
+  readonly name = 'extrapolate';
+
+  constructor(
+    readonly horizon: number,
+    readonly historySize: number,
+  ) {}
+
+  forecast(request: ForecastRequest): Promise<Forecast> {
+    const header = forecastHeader(request, this.name);
+    const positions = header.start.map((start, p) => {
+      const velocity = velocityPerStep(request.query.history.map((frame) => frame[p] ?? null));
+      return Array.from({ length: this.horizon }, (_, f) => add(start, scale(velocity, f + 1)));
+    });
+    return Promise.resolve(checkForecast({ ...header, positions }));
+  }
+}
+
+/** Metres per step; zero for a point seen fewer than twice. */
+function velocityPerStep(track: readonly (Vector3 | null)[]): Vector3 {
+  const seen = track.flatMap((p, h) => (p ? [[h, p] as const] : []));
+  const meanTime = seen.reduce((sum, [h]) => sum + h, 0) / seen.length;
+  const spread = seen.reduce((sum, [h]) => sum + (h - meanTime) ** 2, 0);
+  if (seen.length < 2) return [0, 0, 0];
+  const slope = (axis: 0 | 1 | 2): number => seen.reduce((sum, [h, p]) => sum + (h - meanTime) * p[axis], 0) / spread;
+  return [slope(0), slope(1), slope(2)];
+}
