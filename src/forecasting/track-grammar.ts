@@ -1,4 +1,5 @@
 import { InputError } from '../core/errors.js';
+import { roundHalfEven } from '../core/rounding.js';
 import type { Vector3 } from '../core/vector.js';
 import { parseFloatingPoint, parseInteger, PYTHON_SPACE, splitWords } from './python-numbers.js';
 
@@ -93,9 +94,6 @@ export function formatTracks(frames: readonly (readonly [timestamp: number, poin
 
 /** Metres to whole millimetres, ties to even (Python's round); float64 on the value as given. */
 function toMillimetres(metresValue: number): string {
-  const value = metresValue * 1000;
-  const floor = Math.floor(value);
-  const fraction = value - floor;
-  const rounded = fraction < 0.5 ? floor : fraction > 0.5 ? floor + 1 : floor % 2 === 0 ? floor : floor + 1;
+  const rounded = roundHalfEven(metresValue * 1000);
   return (rounded === 0 ? 0 : rounded).toLocaleString('en', { useGrouping: false, maximumFractionDigits: 0 });
 }

@@ -1,0 +1,80 @@
+import type { Camera } from '../core/camera.js';
+import type { DepthImage, MaskImage } from '../core/images.js';
+import type { QueryPoint } from '../core/query-points.js';
+import type { Pixel } from '../core/vector.js';
+import { DEFAULT_LIFTING, liftPixel, type LiftingOptions } from '../sensing/lifting.js';
+import { clusterMask } from './kmeans-points.js';
+import { erode } from './region-growing.js';
+
+/** MolmoMotion was trained with 8 points. */
+export const POINT_COUNT = 8;
+
+/** A query point is preferred where its own reading and the median around it agree this well, metres: noise of one pixel is then small. */
+const AGREEMENT_M = 0.005;
+
+/** Pixels at the rim of a mask that no point is taken from. */
+const RIM_PX = 2;
+
+export interface LiftPointsOptions {
+  readonly points: number;
+  readonly seed: number;
+  readonly lifting?: LiftingOptions;
+}
+
+/** Given pixels, each lifted where it can be. Nothing is replaced: who clicks means that pixel. */
+export function liftClicks(pixels: readonly Pixel[], depth: DepthImage, camera: Camera, lifting: LiftingOptions = DEFAULT_LIFTING): readonly QueryPoint[] {
+  return pixels.map((pixel) => {
+    const lifted = liftPixel(pixel, depth, camera, lifting);
+    return lifted.position ? { pixel, position: lifted.position } : { pixel, position: null, refused: lifted.message };
+  });
+}
+
+/**
+ * Points spread over a mask, one from each of k compact parts of it: the pixel nearest to the part's centre that can be lifted. A part without
+ * any such pixel is reported as refused, at its centre; then a neighbouring part gives a second point where it can.
+ */
+export function liftMask(mask: MaskImage, depth: DepthImage, camera: Camera, options: LiftPointsOptions): readonly QueryPoint[] {
+  const lifting = options.lifting ?? DEFAULT_LIFTING;
+  const inner = erode(mask, RIM_PX);
+  const clusters = clusterMask(inner.data.some((value) => value !== 0) ? inner : mask, options.points, options.seed);
+  const used = new Set<string>();
+  const points: QueryPoint[] = [];
+  const refused: QueryPoint[] = [];
+  for (const { centre, pixels } of clusters) {
+    const point = bestPoint(centre, pixels, depth, camera, lifting, used);
+    if (point.position) points.push(point);
+    else refused.push(point);
+  }
+  for (const gap of refused) {
+    const everywhere = clusters.flatMap((cluster) => cluster.pixels);
+    const replacement = points.length === 0 ? gap : bestPoint(gap.pixel, everywhere, depth, camera, lifting, used);
+    points.push(replacement.position ? replacement : gap);
+  }
+  return points;
+}
+
+/** @param used pixels already taken; the chosen one is added. */
+function bestPoint(centre: Pixel, pixels: readonly Pixel[], depth: DepthImage, camera: Camera, lifting: LiftingOptions, used: Set<string>): QueryPoint {
+  const nearestFirst = pixels
+    .filter((pixel) => !used.has(pixel.join()))
+    .map((pixel) => [Math.hypot(pixel[0] - centre[0], pixel[1] - centre[1]), pixel] as const)
+    .sort(([a], [b]) => a - b);
+  let fallback: QueryPoint | null = null;
+  let refusal: QueryPoint = { pixel: centre, position: null, refused: 'no pixel of this part of the mask is left' };
+  for (const [i, [, pixel]] of nearestFirst.entries()) {
+    const lifted = liftPixel(pixel, depth, camera, lifting);
+    if (!lifted.position) {
+      if (i === 0) refusal = { pixel, position: null, refused: lifted.message };
+      continue;
+    }
+    const raw = depth.data[pixel[1] * depth.width + pixel[0]]!;
+    const point: QueryPoint = { pixel, position: lifted.position };
+    if (Math.abs(raw - lifted.depthM) <= AGREEMENT_M) {
+      used.add(pixel.join());
+      return point;
+    }
+    fallback ??= point;
+  }
+  if (fallback) used.add(fallback.pixel.join());
+  return fallback ?? refusal;
+}
