@@ -48,9 +48,10 @@ export function motionScores(motion: PointMotion, tracks: readonly number[]): re
   const { frames, count, visible } = motion;
   return Array.from({ length: frames }, (_, t) => {
     if (t === 0) return 0;
-    const moved = tracks.filter((n) => visible[t * count + n] !== 0 && visible[(t - 1) * count + n] !== 0).map((n) => distanceBetween(motion, t * count + n, (t - 1) * count + n));
+    const moved = tracks.filter((n) => visible[t * count + n] !== 0 && visible[(t - 1) * count + n] !== 0).map((n) => Math.fround(distanceBetween(motion, t * count + n, (t - 1) * count + n)));
     if (moved.length === 0) return 0;
-    const limit = moved.length >= MIN_TO_TRIM ? percentile(moved, 80) : Infinity;
+    // In float32, as the pipeline's arrays: tracks that differ by rounding are then equally fast.
+    const limit = moved.length >= MIN_TO_TRIM ? Math.fround(percentile(moved, 80)) : Infinity;
     return mean(moved.filter((m) => m <= limit));
   });
 }
