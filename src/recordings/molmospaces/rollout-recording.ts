@@ -1,0 +1,252 @@
+import { existsSync } from 'node:fs';
+import type { CameraInfo, Header, Image, JointStateMessage, JointTrajectory, MessageTypes, TFMessage, TransformStampedMessage } from '../../bus/messages.js';
+import { InputError } from '../../core/errors.js';
+import { fromSeconds, toTimeMessage, type Nanoseconds } from '../../core/time.js';
+import type { Vector3 } from '../../core/vector.js';
+import { invert, quaternionOf, type Transform } from '../../geometry/transform.js';
+import type { PointTracks } from '../point-tracks.js';
+import { ProblemLog, type RecordedMessage, type RecordedTopic, type Recording, type RecordingProblem } from '../recording.js';
+import { depthOfVideoFrame } from '../video/packed-depth.js';
+import { VideoReader } from '../video/video-reader.js';
+import { Hdf5File } from './hdf5.js';
+import { readOverlayTracks } from './overlay-tracks.js';
+import { groupValues, readRollout, rolloutKeys, type Rollout, type RolloutCamera } from './rollout.js';
+import { filesOfCamera, type CameraFiles } from './rollout-files.js';
+
+/** Rollouts carry no wall time; they start here, since 0 means "the latest" to TF. */
+const START: Nanoseconds = 1_000_000_000n;
+const WORLD = 'world';
+const ROBOT_BASE = 'robot_base';
+/** The arm stands on a base of this height (FrankaRobotConfig.base_size). */
+const ARM_LINK = { frame: 'fr3_link0', heightM: 0.58 };
+const ARM_JOINTS = Array.from({ length: 7 }, (_, i) => `fr3_joint${i + 1}`);
+const GRIPPER_JOINTS = ['gripper/left_driver_joint', 'gripper/right_driver_joint'];
+
+interface CameraSource {
+  readonly camera: RolloutCamera;
+  readonly files: CameraFiles;
+}
+
+export function opticalFrameOf(camera: string): string {
+  return `${camera}_optical_frame`;
+}
+
+/** One MolmoSpaces trajectory as ROS messages: its cameras, joints, transforms, instruction and the recorded commands. */
+export class RolloutRecording implements Recording {
+  readonly kind = 'molmospaces';
+  readonly path: string;
+  readonly rollout: Rollout;
+  readonly instruction: string;
+  readonly topics: readonly RecordedTopic[];
+  readonly timeRange: readonly [Nanoseconds, Nanoseconds] | null;
+  readonly tracks: PointTracks | null;
+  readonly #sources: readonly CameraSource[];
+  readonly #problems: ProblemLog;
+
+  private constructor(path: string, rollout: Rollout, sources: readonly CameraSource[], tracks: PointTracks | null, problems: ProblemLog) {
+    this.path = path;
+    this.rollout = rollout;
+    this.instruction = rollout.taskDescription;
+    this.tracks = tracks;
+    this.#sources = sources;
+    this.#problems = problems;
+    this.timeRange = rollout.steps === 0 ? null : [START, this.#stamp(rollout.steps - 1)];
+    this.topics = this.#listTopics();
+  }
+
+  /** @param trajectory index of the trajectory in the file; the first when left out. @throws InputError when the file or trajectory cannot be used. */
+  static async open(path: string, trajectory?: number): Promise<RolloutRecording> {
+    const file = await Hdf5File.open(path);
+    try {
+      const keys = rolloutKeys(file);
+      const key = trajectory === undefined ? keys[0] : `traj_${trajectory}`;
+      if (key === undefined || !keys.includes(key)) {
+        throw new InputError({
+          code: 'rollout.none',
+          message: `${path} has no trajectory ${key ?? ''}(it has: ${keys.join(', ') || 'none'})`,
+          remedy: 'choose one with --trajectory N',
+        });
+      }
+      const rollout = readRollout(file, key);
+      const problems = new ProblemLog();
+      for (const [name, rows] of [['obs/agent/qpos', rollout.qpos], ['obs/agent/qvel', rollout.qvel], ['actions/joint_pos', rollout.jointPos]] as const) {
+        for (const row of rows?.undecodable ?? []) problems.add('molmospaces.row', `${path}: ${key}/${name} has rows that are cut off (the first is ${row})`, name);
+      }
+      const sources = rollout.cameras.map((camera) => ({ camera, files: usableFiles(path, rollout, camera.name, problems) }));
+      const withTracks = sources.find(({ files }) => files.tracks);
+      const tracks = withTracks
+        ? await readOverlayTracks(withTracks.files.tracks!, withTracks.camera.name, opticalFrameOf(withTracks.camera.name), (step) => START + fromSeconds(step * rollout.stepS))
+        : null;
+      return new RolloutRecording(path, rollout, sources, tracks, problems);
+    } finally {
+      file.close();
+    }
+  }
+
+  get problems(): readonly RecordingProblem[] {
+    return this.#problems.list;
+  }
+
+  async *messages(): AsyncGenerator<RecordedMessage> {
+    const videos = this.#sources.map(({ camera, files }) => ({
+      camera,
+      color: files.color === null ? null : VideoReader.open(files.color),
+      depth: files.depth === null ? null : VideoReader.open(files.depth),
+    }));
+    try {
+      yield this.#message('/instruction', 'std_msgs/msg/String', 0, { data: this.instruction });
+      yield this.#message('/tf_static', 'tf2_msgs/msg/TFMessage', 0, {
+        transforms: [this.#transform(0, ROBOT_BASE, ARM_LINK.frame, { translation: [0, 0, ARM_LINK.heightM], rotation: [0, 0, 0, 1] })],
+      });
+      for (let step = 0; step < this.rollout.steps; step++) {
+        yield this.#message('/tf', 'tf2_msgs/msg/TFMessage', step, this.#transforms(step));
+        const joints = this.#joints(step);
+        if (joints) yield this.#message('/joint_states', 'sensor_msgs/msg/JointState', step, joints);
+        for (const { camera, color, depth } of videos) yield* this.#pictures(camera, color, depth, step);
+        const command = this.#command(step);
+        if (command) yield this.#message('/recorded/joint_trajectory', 'trajectory_msgs/msg/JointTrajectory', step, command);
+      }
+    } finally {
+      for (const { color, depth } of videos) {
+        color?.close();
+        depth?.close();
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  *#pictures(camera: RolloutCamera, color: VideoReader | null, depth: VideoReader | null, step: number): Generator<RecordedMessage> {
+    const header: Header = { stamp: toTimeMessage(this.#stamp(step)), frame_id: opticalFrameOf(camera.name) };
+    const picture = color?.next();
+    if (color && !picture) this.#problems.add('molmospaces.short-video', `${color.path} ends before step ${step} of ${this.rollout.steps}`, color.path);
+    if (picture) {
+      yield this.#message(`/${camera.name}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', step, cameraInfo(camera, step, picture.width, picture.height, header));
+      yield this.#message(`/${camera.name}/color/image_raw`, 'sensor_msgs/msg/Image', step, imageMessage(header, picture.width, picture.height, 'rgb8', 3, picture.data));
+    }
+    const packed = depth?.next();
+    if (depth && !packed) this.#problems.add('molmospaces.short-video', `${depth.path} ends before step ${step} of ${this.rollout.steps}`, depth.path);
+    if (packed) {
+      const { width, height, data } = depthOfVideoFrame(packed);
+      yield this.#message(
+        `/${camera.name}/aligned_depth_to_color/image_raw`,
+        'sensor_msgs/msg/Image',
+        step,
+        imageMessage(header, width, height, '32FC1', 4, new Uint8Array(data.buffer)),
+      );
+    }
+  }
+
+  #stamp(step: number): Nanoseconds {
+    return START + fromSeconds(step * this.rollout.stepS);
+  }
+
+  #message<T extends keyof MessageTypes>(topic: string, type: T, step: number, content: MessageTypes[T]): RecordedMessage {
+    const time = this.#stamp(step);
+    return { topic, type, logTime: time, publishTime: time, content };
+  }
+
+  #transform(step: number, parent: string, child: string, { translation: [x, y, z], rotation: [qx, qy, qz, qw] }: Transform): TransformStampedMessage {
+    return {
+      header: { stamp: toTimeMessage(this.#stamp(step)), frame_id: parent },
+      child_frame_id: child,
+      transform: { translation: { x, y, z }, rotation: { x: qx, y: qy, z: qz, w: qw } },
+    };
+  }
+
+  #transforms(step: number): TFMessage {
+    const cameras = this.#sources.map(({ camera }) => this.#transform(step, WORLD, opticalFrameOf(camera.name), invert(poseOf(camera.worldToCamera[step]!))));
+    const base = this.rollout.robotBasePoses?.[step];
+    if (!base) return { transforms: cameras };
+    const [x, y, z, qw, qx, qy, qz] = base as unknown as [number, number, number, number, number, number, number];
+    return { transforms: [this.#transform(step, WORLD, ROBOT_BASE, { translation: [x, y, z], rotation: [qx, qy, qz, qw] }), ...cameras] };
+  }
+
+  #joints(step: number): JointStateMessage | null {
+    const position = groupValues(this.rollout.qpos, step);
+    if (position?.['arm']?.length !== 7) return null;
+    const velocity = this.rollout.qvel && groupValues(this.rollout.qvel, step);
+    const gripper = position['gripper'] ?? [];
+    const whole = velocity?.['arm']?.length === 7 && (velocity['gripper'] ?? []).length === gripper.length;
+    return {
+      header: { stamp: toTimeMessage(this.#stamp(step)), frame_id: '' },
+      name: [...ARM_JOINTS, ...GRIPPER_JOINTS.slice(0, gripper.length)],
+      position: [...position['arm'], ...gripper],
+      velocity: whole ? [...velocity['arm']!, ...(velocity['gripper'] ?? [])] : [],
+      effort: [],
+    };
+  }
+
+  /** The command that was given from this observation: it stands one row later. */
+  #command(step: number): JointTrajectory | null {
+    const target = groupValues(this.rollout.jointPos, step + 1)?.['arm'];
+    if (target?.length !== 7) return null;
+    return {
+      header: { stamp: toTimeMessage(this.#stamp(step)), frame_id: '' },
+      joint_names: ARM_JOINTS,
+      points: [{ positions: target, velocities: [], accelerations: [], effort: [], time_from_start: toTimeMessage(fromSeconds(this.rollout.stepS)) }],
+    };
+  }
+
+  #listTopics(): readonly RecordedTopic[] {
+    const { steps } = this.rollout;
+    const topic = (name: string, type: string, count: number): RecordedTopic => ({ topic: name, type, count, usable: true });
+    const rows = Array.from({ length: steps }, (_, i) => i);
+    return [
+      ...this.#sources.flatMap(({ camera: { name }, files }) => [
+        ...(files.color ? [topic(`/${name}/color/image_raw`, 'sensor_msgs/msg/Image', steps), topic(`/${name}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', steps)] : []),
+        ...(files.depth ? [topic(`/${name}/aligned_depth_to_color/image_raw`, 'sensor_msgs/msg/Image', steps)] : []),
+      ]),
+      topic('/instruction', 'std_msgs/msg/String', 1),
+      topic('/joint_states', 'sensor_msgs/msg/JointState', rows.filter((row) => this.#joints(row)).length),
+      topic('/recorded/joint_trajectory', 'trajectory_msgs/msg/JointTrajectory', rows.filter((row) => this.#command(row)).length),
+      topic('/tf', 'tf2_msgs/msg/TFMessage', steps),
+      topic('/tf_static', 'tf2_msgs/msg/TFMessage', 1),
+    ];
+  }
+}
+
+function usableFiles(h5: string, rollout: Rollout, camera: string, problems: ProblemLog): CameraFiles {
+  const files = filesOfCamera(h5, rollout, camera);
+  const present = (file: string | null, what: string): string | null => {
+    if (file !== null && existsSync(file)) return file;
+    if (file !== null || what === 'video') problems.add('molmospaces.missing-video', `${h5}: the ${what} of ${camera} for ${rollout.key} is missing${file === null ? '' : ` (${file})`}`, `${camera} ${what}`);
+    return null;
+  };
+  return { color: present(files.color, 'video'), depth: present(files.depth, 'depth video'), tracks: files.tracks };
+}
+
+function poseOf(rows: readonly (readonly number[])[]): Transform {
+  const row = (i: number): Vector3 => [rows[i]![0]!, rows[i]![1]!, rows[i]![2]!];
+  return { translation: [rows[0]![3]!, rows[1]![3]!, rows[2]![3]!], rotation: quaternionOf([row(0), row(1), row(2)]) };
+}
+
+/**
+ * K for the pictures as they are in the video: scaled where the writer stretched them to multiples of 16, and moved by half a pixel, since in
+ * MolmoSpaces the corner of the picture is (0, 0) and in ROS the middle of its first pixel is.
+ */
+export function cameraInfo(camera: RolloutCamera, step: number, width: number, height: number, header: Header): CameraInfo {
+  const k = camera.intrinsics[step]!;
+  const sx = width / camera.width;
+  const sy = height / camera.height;
+  const [fx, fy, cx, cy] = [k[0]! * sx, k[4]! * sy, k[2]! * sx - 0.5, k[5]! * sy - 0.5];
+  return {
+    header,
+    width,
+    height,
+    distortion_model: 'plumb_bob',
+    d: [],
+    k: [fx, 0, cx, 0, fy, cy, 0, 0, 1],
+    r: [1, 0, 0, 0, 1, 0, 0, 0, 1],
+    p: [fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0],
+    binning_x: 0,
+    binning_y: 0,
+    roi: { x_offset: 0, y_offset: 0, height: 0, width: 0, do_rectify: false },
+  };
+}
+
+function imageMessage(header: Header, width: number, height: number, encoding: string, bytesPerPixel: number, data: Uint8Array): Image {
+  return { header, width, height, encoding, is_bigendian: 0, step: width * bytesPerPixel, data };
+}

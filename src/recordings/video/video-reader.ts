@@ -1,0 +1,103 @@
+import { Decoder, Demuxer, Frame, SoftwareScaleContext } from 'node-av';
+import { AV_PIX_FMT_GBRP, AV_PIX_FMT_RGB24, SWS_BILINEAR } from 'node-av/constants';
+import { describeError, InputError } from '../../core/errors.js';
+import type { RgbImage } from '../../core/images.js';
+
+/** Pictures of a video file one after the other, as RGB. Colours are converted as ffmpeg does by default; RGB streams are taken as they are. */
+export class VideoReader {
+  readonly path: string;
+  readonly width: number;
+  readonly height: number;
+  readonly #demuxer: Demuxer;
+  readonly #decoder: Decoder;
+  readonly #frames: Iterator<Frame>;
+  #scaler: SoftwareScaleContext | null = null;
+
+  private constructor(path: string, demuxer: Demuxer, decoder: Decoder, width: number, height: number, stream: number) {
+    this.path = path;
+    this.width = width;
+    this.height = height;
+    this.#demuxer = demuxer;
+    this.#decoder = decoder;
+    this.#frames = decodedFrames(demuxer, decoder, stream);
+  }
+
+  /** @throws InputError `video.open` when the file cannot be read as video. */
+  static open(path: string): VideoReader {
+    try {
+      const demuxer = Demuxer.openSync(path);
+      const stream = demuxer.video();
+      if (!stream) throw new Error('it has no video stream');
+      const { width, height } = stream.codecpar;
+      return new VideoReader(path, demuxer, Decoder.createSync(stream), width, height, stream.index);
+    } catch (cause) {
+      throw new InputError({ code: 'video.open', message: `${path} cannot be read as video: ${describeError(cause)}`, remedy: 'copy the file again, or leave it away to replay without it', cause });
+    }
+  }
+
+  /** Null after the last picture. @throws InputError `video.decode`. */
+  next(): RgbImage | null {
+    try {
+      const { value, done } = this.#frames.next();
+      if (done === true) return null;
+      const frame = value;
+      try {
+        return { width: frame.width, height: frame.height, data: frame.format === AV_PIX_FMT_GBRP ? interleaveGbr(frame) : this.#toRgb(frame) };
+      } finally {
+        frame.free();
+      }
+    } catch (cause) {
+      throw new InputError({ code: 'video.decode', message: `${this.path} stops being readable: ${describeError(cause)}`, remedy: 'copy the file again', cause });
+    }
+  }
+
+  close(): void {
+    this.#scaler?.freeContext();
+    this.#decoder.close();
+    this.#demuxer.closeSync();
+  }
+
+  #toRgb(frame: Frame): Uint8Array {
+    if (!this.#scaler) {
+      this.#scaler = new SoftwareScaleContext();
+      this.#scaler.getContext(frame.width, frame.height, frame.format as never, frame.width, frame.height, AV_PIX_FMT_RGB24, SWS_BILINEAR);
+    }
+    const rgb = new Frame();
+    try {
+      rgb.alloc();
+      rgb.width = frame.width;
+      rgb.height = frame.height;
+      rgb.format = AV_PIX_FMT_RGB24;
+      rgb.getBuffer(0);
+      this.#scaler.scaleFrameSync(rgb, frame);
+      return Uint8Array.from(rgb.toBuffer());
+    } finally {
+      rgb.free();
+    }
+  }
+}
+
+function* decodedFrames(demuxer: Demuxer, decoder: Decoder, stream: number): Generator<Frame> {
+  for (const packet of demuxer.packetsSync(stream)) {
+    if (!packet) continue;
+    yield* decoder.decodeAllSync(packet);
+    packet.free();
+  }
+  yield* decoder.flushFramesSync();
+}
+
+/** Planes come as green, blue, red, each with its own stride. */
+function interleaveGbr(frame: Frame): Uint8Array {
+  const { width, height } = frame;
+  const [green, blue, red] = frame.data as [Buffer, Buffer, Buffer];
+  const [strideG, strideB, strideR] = frame.linesize as [number, number, number];
+  const out = new Uint8Array(width * height * 3);
+  for (let y = 0, to = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, to += 3) {
+      out[to] = red[y * strideR + x]!;
+      out[to + 1] = green[y * strideG + x]!;
+      out[to + 2] = blue[y * strideB + x]!;
+    }
+  }
+  return out;
+}
