@@ -74,6 +74,11 @@ export class TfBuffer {
     return [...new Set([...this.#edges].flatMap(([child, edge]) => [child, edge.parent]))].sort();
   }
 
+  /** The frame at the top of the tree that holds this one. @throws RetryableError `tf.unknown-frame`. */
+  rootOf(frame: string): string {
+    return this.#chain(frameName(frame)).at(-1)!;
+  }
+
   /**
    * The transform that maps points of `source` into `target` at `stamp`.
    * @throws RetryableError `tf.unknown-frame` or `tf.disconnected` (they may appear); RetryableError `tf.extrapolation` (newer than the samples);

@@ -1,6 +1,6 @@
 import type { Nanoseconds } from '../core/time.js';
 import type { MessageType, MessageTypes } from '../bus/messages.js';
-import type { PointTracks } from './point-tracks.js';
+import type { PointTracks } from '../core/point-tracks.js';
 
 /** Something in a recording that could not be used; the rest of it is still delivered. */
 export interface RecordingProblem {

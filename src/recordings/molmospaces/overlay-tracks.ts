@@ -4,7 +4,7 @@ import type { Nanoseconds } from '../../core/time.js';
 import type { Pixel, Vector3 } from '../../core/vector.js';
 import type { Tensor } from '../../tensors/npy.js';
 import { decodeNpz, tensorOf } from '../../tensors/npz.js';
-import type { PointTracks } from '../point-tracks.js';
+import type { PointTracks } from '../../core/point-tracks.js';
 
 /** Visibility at and above this counts as visible. */
 const VISIBLE = 0.5;

@@ -4,7 +4,7 @@ import { InputError } from '../../core/errors.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../../core/time.js';
 import type { Vector3 } from '../../core/vector.js';
 import { invert, quaternionOf, type Transform } from '../../geometry/transform.js';
-import type { PointTracks } from '../point-tracks.js';
+import type { PointTracks } from '../../core/point-tracks.js';
 import { ProblemLog, type RecordedMessage, type RecordedTopic, type Recording, type RecordingProblem } from '../recording.js';
 import { depthOfVideoFrame } from '../video/packed-depth.js';
 import { VideoReader } from '../video/video-reader.js';

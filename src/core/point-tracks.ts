@@ -1,5 +1,5 @@
-import type { Nanoseconds } from '../core/time.js';
-import type { Pixel, Vector3 } from '../core/vector.js';
+import type { Nanoseconds } from './time.js';
+import type { Pixel, Vector3 } from './vector.js';
 
 /** Known motion of N points over T frames, seen from one camera. */
 export interface PointTracks {

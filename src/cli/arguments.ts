@@ -1,0 +1,45 @@
+import { InvalidArgumentError } from 'commander';
+import type { Pixel } from '../core/vector.js';
+
+/** Readers of option values; commander prints what they refuse. */
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('a whole number of 0 or more is needed.');
+  return value;
+}
+
+export function countingNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number of 1 or more is needed.');
+  return value;
+}
+
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('a number above 0 is needed.');
+  return value;
+}
+
+export function anyNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('a number is needed.');
+  return value;
+}
+
+export function pixel(text: string): Pixel {
+  const parts = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (parts.length !== 2 || !parts.every(Number.isFinite)) throw new InvalidArgumentError('give two numbers, X,Y in pixels.');
+  return [parts[0]!, parts[1]!];
+}
+
+export interface CameraClick {
+  readonly camera?: string;
+  readonly pixel: Pixel;
+}
+
+/** `X,Y` or `CAMERA:X,Y`; may be given several times. */
+export function cameraClick(text: string, earlier: readonly CameraClick[] = []): readonly CameraClick[] {
+  const at = text.lastIndexOf(':');
+  return [...earlier, { ...(at >= 0 && { camera: text.slice(0, at) }), pixel: pixel(text.slice(at + 1)) }];
+}

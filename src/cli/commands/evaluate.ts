@@ -1,0 +1,41 @@
+import { Command, Option } from 'commander';
+import { evaluatePredictions, type PredictionsReport } from '../../evaluation/predictions.js';
+import type { MetricVariant } from '../../evaluation/metrics.js';
+import { writeAtomically } from '../../recordings/atomic-file.js';
+import { readText } from '../forecasters.js';
+import { printTable, say, toJson } from '../terminal.js';
+
+export function evaluateCommand(): Command {
+  return new Command('evaluate').description('score predictions').addCommand(
+    new Command('predictions')
+      .description('ADE, FDE and PWT of a predictions.jsonl against the truth it holds')
+      .argument('<file>', 'one JSON object a line, as the published evaluation writes them')
+      .addOption(new Option('--variant <name>', 'the paper (appendix C.4) or the released script').choices(['paper', 'released']).default('paper'))
+      .option('--json <file>', 'write the result; - for stdout')
+      .action(run),
+  );
+}
+
+async function run(file: string, options: { readonly variant: MetricVariant; readonly json?: string }): Promise<void> {
+  const report = evaluatePredictions(await readText(file), options.variant);
+  if (options.json === '-') {
+    process.stdout.write(`${toJson(report)}\n`);
+    return;
+  }
+  if (options.json !== undefined) await writeAtomically(options.json, `${toJson(report)}\n`);
+  show(report);
+}
+
+function show(report: PredictionsReport): void {
+  const text = (value: number | null): string => value?.toFixed(4) ?? '-';
+  const row = (name: string, m: { ADE: number | null; FDE: number | null; PWT: number | null }, pairs: number | string): string[] => [name, text(m.ADE), text(m.FDE), text(m.PWT), String(pairs)];
+  printTable(
+    ['clip', 'ADE, m', 'FDE, m', 'PWT', 'pairs'],
+    [
+      ...Object.entries(report.per_clip).map(([name, m]) => row(name, m, m.pairs)),
+      row('mean over clips', report.mean_over_clips, ''),
+      row('pooled', report.pooled, report.pooled.pairs),
+    ],
+  );
+  for (const { line, reason } of report.skipped) say(`line ${line} is not scored: ${reason}`);
+}

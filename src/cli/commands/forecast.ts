@@ -1,0 +1,94 @@
+import { Command, Option } from 'commander';
+import { InputError } from '../../core/errors.js';
+import { toTimeMessage } from '../../core/time.js';
+import { UnparsableAnswerError } from '../../forecasting/track-grammar.js';
+import { replay } from '../../node/replay.js';
+import type { Forecast } from '../../core/forecast.js';
+import { writeAtomically } from '../../recordings/atomic-file.js';
+import { openRecording } from '../../recordings/open-recording.js';
+import { cameraClick, countingNumber, wholeNumber, type CameraClick } from '../arguments.js';
+import { DEFAULT_STEPS, FORECASTER_NAMES, makeForecaster, type ForecasterName } from '../forecasters.js';
+import { interruptible } from '../interruption.js';
+import { say, toJson } from '../terminal.js';
+import { overlayOf } from './replay.js';
+
+interface ForecastCommandOptions {
+  readonly forecaster: ForecasterName;
+  readonly predictions?: string;
+  readonly steps: number;
+  readonly instruction?: string;
+  readonly trajectory?: number;
+  readonly click?: readonly CameraClick[];
+  readonly seed: number;
+  readonly out: string;
+  readonly image?: string;
+}
+
+/** Longer than any recording: one forecast is enough. */
+const ONCE_S = 1e9;
+
+export function forecastCommand(): Command {
+  return new Command('forecast')
+    .description('forecast once, at the first moment that allows it, and write the positions')
+    .argument('<clip>', 'clip directory, or any other recording')
+    .addOption(new Option('--forecaster <name>', 'who forecasts').choices(FORECASTER_NAMES).makeOptionMandatory())
+    .option('--predictions <file>', 'stored answers (predictions.jsonl) for --forecaster recorded')
+    .option('--steps <n>', 'future steps of the baselines', countingNumber, DEFAULT_STEPS)
+    .option('--instruction <text>', 'what to do, in place of the recorded instruction')
+    .option('--trajectory <n>', 'trajectory of a MolmoSpaces file', wholeNumber)
+    .option('--click <[camera:]x,y>', 'pixel on the object', cameraClick)
+    .option('--seed <n>', 'seed of everything that is drawn', wholeNumber, 0)
+    .requiredOption('--out <file>', 'result: {"frame", "stamp", "step_s", "points": [P][F][3] metres, "visible": [P][F], "raw_text"?}')
+    .option('--image <file>', 'picture at t0 with the projected paths, PNG')
+    .addHelpText('after', '\nA point without a position at a step has visible false and [null, null, null].\nAn answer that does not parse writes {"error", "raw_text"} and exits with 3.')
+    .action(run);
+}
+
+async function run(clip: string, options: ForecastCommandOptions): Promise<void> {
+  const recording = await openRecording(clip, { trajectory: options.trajectory });
+  try {
+    const forecaster = await makeForecaster(options, recording);
+    const outcome = await interruptible((signal) =>
+      replay(recording, {
+        forecaster,
+        ...(options.instruction !== undefined && { instruction: options.instruction }),
+        ...(options.click && { clicks: options.click }),
+        periodS: ONCE_S,
+        seed: options.seed,
+        signal,
+      }),
+    );
+    if (!outcome.highlight) {
+      const failure = outcome.failures[0];
+      if (failure instanceof UnparsableAnswerError) {
+        await writeAtomically(options.out, `${toJson({ error: failure.message, raw_text: failure.rawText })}\n`);
+      }
+      throw failure instanceof Error ? failure : noForecast(clip);
+    }
+    await writeAtomically(options.out, `${toJson(forecastJson(outcome.highlight.forecast))}\n`);
+    const picture = options.image === undefined ? null : await overlayOf(outcome);
+    if (picture) await writeAtomically(options.image!, picture);
+    say(`${outcome.highlight.forecast.positions.length} points, ${forecaster.horizon} steps of ${outcome.highlight.forecast.stepS.toFixed(4)} s, written to ${options.out}`);
+  } finally {
+    await recording.close();
+  }
+}
+
+function forecastJson(forecast: Forecast): unknown {
+  return {
+    frame: forecast.frameId,
+    stamp: toTimeMessage(forecast.stamp),
+    step_s: forecast.stepS,
+    points: forecast.positions.map((track) => track.map((p) => p ?? [null, null, null])),
+    visible: forecast.positions.map((track) => track.map((p) => p !== null)),
+    ...(forecast.rawText !== undefined && { raw_text: forecast.rawText }),
+  };
+}
+
+function noForecast(clip: string): InputError {
+  return new InputError({
+    code: 'forecast.none',
+    message: `${clip} gave no forecast: no moment has both its history and query points`,
+    remedy: 'give --click CAMERA:X,Y, or a recording with point tracks; molmo-motion replay tells what was refused',
+  });
+}

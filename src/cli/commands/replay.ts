@@ -1,0 +1,113 @@
+import path from 'node:path';
+import { Command, Option } from 'commander';
+import { replay, type ReplayOutcome, type ReplayReport } from '../../node/replay.js';
+import { writeAtomically } from '../../recordings/atomic-file.js';
+import { openRecording } from '../../recordings/open-recording.js';
+import { overlayPng } from '../../visualization/overlay.js';
+import { anyNumber, cameraClick, countingNumber, positiveNumber, wholeNumber, type CameraClick } from '../arguments.js';
+import { DEFAULT_STEPS, FORECASTER_NAMES, makeForecaster, type ForecasterName } from '../forecasters.js';
+import { interruptible } from '../interruption.js';
+import { makeFolder } from '../output-folder.js';
+import { printJson, progressBar, say, toJson } from '../terminal.js';
+
+export interface ReplayCommandOptions {
+  readonly out: string;
+  readonly forecaster: ForecasterName;
+  readonly predictions?: string;
+  readonly steps: number;
+  readonly instruction?: string;
+  readonly trajectory?: number;
+  readonly camera?: string;
+  readonly click?: readonly CameraClick[];
+  readonly period: number;
+  readonly seed: number;
+  readonly from?: number;
+  readonly duration?: number;
+  readonly json?: boolean;
+}
+
+export function replayCommand(): Command {
+  return new Command('replay')
+    .description('play a recording through the stages: query points, forecasts, pictures and a report')
+    .argument('<recording>', 'MCAP file or rosbag2 directory, MolmoSpaces .h5, or clip directory')
+    .requiredOption('--out <dir>', 'folder for replay.mcap, report.json and overlay.png')
+    .addOption(new Option('--forecaster <name>', 'who forecasts').choices(FORECASTER_NAMES).default('extrapolate'))
+    .option('--predictions <file>', 'stored answers (predictions.jsonl) for --forecaster recorded')
+    .option('--steps <n>', 'future steps of the baselines', countingNumber, DEFAULT_STEPS)
+    .option('--instruction <text>', 'what to do, in place of the recorded instruction')
+    .option('--trajectory <n>', 'trajectory of a MolmoSpaces file (default: the first)', wholeNumber)
+    .option('--camera <name>', 'camera that forecasts start from (default: that of the tracks, else the first with depth)')
+    .option('--click <[camera:]x,y>', 'pixel on the object, at the first moment that camera has its history; repeatable', cameraClick)
+    .option('--period <seconds>', 'least time between two forecasts', positiveNumber, 1)
+    .option('--seed <n>', 'seed of everything that is drawn', wholeNumber, 0)
+    .option('--from <seconds>', 'start of the part to play', anyNumber)
+    .option('--duration <seconds>', 'length of the part to play', positiveNumber)
+    .option('--json', 'print the report to stdout')
+    .action(async (location: string, options: ReplayCommandOptions) => {
+      const report = await runReplay(location, options);
+      if (options.json) printJson(report);
+      else summarize(report, options.out);
+    });
+}
+
+/** Writes the three files of a replay. Nothing stands under a final name when it fails or is cancelled. */
+export async function runReplay(location: string, options: ReplayCommandOptions): Promise<ReplayReport> {
+  const recording = await openRecording(location, { trajectory: options.trajectory });
+  try {
+    const forecaster = await makeForecaster(options, recording);
+    await makeFolder(options.out);
+    const bar = progressBar('replay');
+    const outcome = await interruptible((signal) =>
+      replay(recording, {
+        forecaster,
+        recordTo: path.join(options.out, 'replay.mcap'),
+        ...(options.instruction !== undefined && { instruction: options.instruction }),
+        ...(options.click && { clicks: options.click }),
+        ...(options.camera !== undefined && { camera: options.camera }),
+        periodS: options.period,
+        seed: options.seed,
+        ...(options.from !== undefined && { fromS: options.from }),
+        ...(options.duration !== undefined && { durationS: options.duration }),
+        signal,
+        onProgress: bar.update,
+      }),
+    ).finally(bar.stop);
+    await writeAtomically(path.join(options.out, 'report.json'), `${toJson(outcome.report)}\n`);
+    const overlay = await overlayOf(outcome);
+    if (overlay) await writeAtomically(path.join(options.out, 'overlay.png'), overlay);
+    return outcome.report;
+  } finally {
+    await recording.close();
+  }
+}
+
+export async function overlayOf({ highlight }: ReplayOutcome): Promise<Buffer | null> {
+  if (!highlight) return null;
+  const frame = highlight.observation.cameras.get(highlight.query.camera)!.at(-1)!;
+  return overlayPng({
+    image: await frame.color(),
+    camera: frame.model,
+    query: highlight.query,
+    forecast: highlight.forecast,
+    ...(highlight.truth && { truth: highlight.truth }),
+    caption: highlight.forecast.instruction,
+  });
+}
+
+function summarize(report: ReplayReport, out: string): void {
+  const { sensing, grounding, forecasting } = report.stages;
+  say(`${report.messages.total} messages, ${report.duration_s.toFixed(1)} s recorded, ${report.wall_s.toFixed(1)} s computed (${report.times_real_time.toFixed(0)} times real time)`);
+  say(`${sensing.frames} pictures, ${grounding.queries} groundings, ${forecasting.forecasts} forecasts by ${report.forecaster}`);
+  const { paper } = report.metrics ?? {};
+  if (paper) say(`against the truth (${report.metrics!.forecasts_scored} forecasts): ADE ${metres(paper.ADE)}, FDE ${metres(paper.FDE)}, PWT ${paper.PWT?.toFixed(3) ?? '-'}`);
+  for (const { stage, message, count, remedy } of report.refusals) say(`refused by ${stage}, ${count} times: ${message} (${remedy})`);
+  for (const { message, count } of report.problems) say(`problem in the recording${count > 1 ? `, ${count} times` : ''}: ${message}`);
+  if (forecasting.forecasts === 0 && report.refusals.length === 0) {
+    say('no forecast was made: nothing says which object is meant. Give --click CAMERA:X,Y, or a recording with point tracks');
+  }
+  say(`written to ${out}: replay.mcap, report.json${forecasting.forecasts > 0 ? ', overlay.png' : ''}`);
+}
+
+function metres(value: number | null): string {
+  return value === null ? '-' : `${value.toFixed(4)} m`;
+}

@@ -1,0 +1,12 @@
+import { CancelledError, ConfigurationError, InputError, OutputError } from '../core/errors.js';
+
+/** Exit codes of every command; the README's table says the same. */
+export const EXIT = { ok: 0, unexpected: 1, usage: 2, input: 3, output: 4, interrupted: 130 } as const;
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CancelledError) return EXIT.interrupted;
+  if (error instanceof ConfigurationError) return EXIT.usage;
+  if (error instanceof InputError) return EXIT.input;
+  if (error instanceof OutputError) return EXIT.output;
+  return EXIT.unexpected;
+}

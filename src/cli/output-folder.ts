@@ -1,0 +1,11 @@
+import { mkdir } from 'node:fs/promises';
+import { outputError } from '../recordings/atomic-file.js';
+
+/** @throws OutputError when the folder cannot be made. */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    throw outputError(folder, cause);
+  }
+}

@@ -1,0 +1,91 @@
+import { InputError } from '../core/errors.js';
+import type { PointTracks } from '../core/point-tracks.js';
+import { seededRandom } from '../core/random.js';
+import type { QueryPoint, QueryPoints } from '../core/query-points.js';
+import type { Nanoseconds } from '../core/time.js';
+import type { Grounder, GroundingRequest } from './grounder.js';
+
+export interface TrackGrounderOptions {
+  readonly points: number;
+  readonly seed: number;
+}
+
+/** Query points from known tracks of a recording: a clip's own points, or points drawn from those visible over the whole history. */
+export class TrackGrounder implements Grounder {
+  readonly name = 'tracks';
+  readonly #tracks: PointTracks;
+  readonly #options: TrackGrounderOptions;
+
+  constructor(tracks: PointTracks, options: TrackGrounderOptions) {
+    this.#tracks = tracks;
+    this.#options = options;
+  }
+
+  ground({ window }: GroundingRequest): Promise<QueryPoints | null> {
+    return Promise.resolve().then(() => {
+      const last = window.at(-1)!;
+      // A clip asks about one moment.
+      if (this.#tracks.t0 !== null && this.#row(last.stamp) !== this.#tracks.t0) return null;
+      const { tracks } = this.#choose(window.map((frame) => frame.stamp));
+      const rows = window.map((frame) => this.#row(frame.stamp));
+      const t0 = rows.at(-1)!;
+      const points: QueryPoint[] = tracks.map((n) => ({
+        pixel: this.#tracks.pixels?.[t0]?.[n] ?? last.model.project(this.#tracks.positions[t0]![n]!) ?? [Number.NaN, Number.NaN],
+        position: this.#tracks.positions[t0]![n]!,
+      }));
+      return {
+        camera: last.camera,
+        frameId: last.frameId,
+        stamp: last.stamp,
+        points,
+        history: rows.map((row) => tracks.map((n) => (this.#tracks.visible[row]![n] ? this.#tracks.positions[row]![n]! : null))),
+      };
+    });
+  }
+
+  /** Indices of the tracks that stand behind the query points for a window at these stamps, in their order. */
+  #choose(stamps: readonly Nanoseconds[]): { tracks: readonly number[] } {
+    const { points, seed } = this.#options;
+    const rows = stamps.map((stamp) => this.#row(stamp));
+    const all = this.#tracks.positions[0]!.map((_, n) => n);
+    const usable = all.filter((n) => rows.every((row) => this.#tracks.visible[row]![n] === true && this.#tracks.positions[row]![n] !== null));
+    // A clip was made for exactly these points, in this order.
+    if (this.#tracks.t0 !== null && usable.length === all.length) return { tracks: all };
+    if (usable.length < points) {
+      throw new InputError({
+        code: 'grounding.few-tracks',
+        message: `only ${usable.length} of ${all.length} tracked points are visible over the history, ${points} are needed`,
+        remedy: 'wait until the object is seen again, or ask for fewer points',
+      });
+    }
+    const random = seededRandom(seed);
+    const pool = [...usable];
+    return { tracks: Array.from({ length: points }, () => pool.splice(Math.floor(random() * pool.length), 1)[0]!) };
+  }
+
+  /** The row of the tracks at a stamp. @throws InputError `grounding.no-track` when none is near. */
+  #row(stamp: Nanoseconds): number {
+    const row = trackRow(this.#tracks, stamp);
+    if (row !== null) return row;
+    throw new InputError({ code: 'grounding.no-track', message: 'the tracks of the recording do not cover this picture', remedy: 'use tracks of the same episode' });
+  }
+
+  /** Track behind each query point of a window that ends at `stamps`' last; for comparing a forecast with the truth. */
+  tracksFor(stamps: readonly Nanoseconds[]): readonly number[] {
+    return this.#choose(stamps).tracks;
+  }
+}
+
+/** The row nearest to a stamp, if it is within half a step; null otherwise. */
+export function trackRow({ stamps }: PointTracks, stamp: Nanoseconds): number | null {
+  let best = 0;
+  stamps.forEach((candidate, i) => {
+    if (absolute(candidate - stamp) < absolute(stamps[best]! - stamp)) best = i;
+  });
+  const step = stamps.length > 1 ? absolute(stamps[1]! - stamps[0]!) : 0n;
+  return absolute(stamps[best]! - stamp) * 2n <= step ? best : null;
+}
+
+function absolute(value: bigint): bigint {
+  return value < 0n ? -value : value;
+}

@@ -1,0 +1,239 @@
+import { Subject, type Observable, type Subscription } from 'rxjs';
+import { SENSOR_QOS, LATCHED_QOS, STATIC_TF_QOS, DEFAULT_QOS, type Bus, type Qos, type Stamped } from '../bus/bus.js';
+import type { MessageType, MessageTypes, TFMessage } from '../bus/messages.js';
+import { CancelledError, describeError, InputError, PlannerError } from '../core/errors.js';
+import type { Forecast } from '../core/forecast.js';
+import type { JointPositions } from '../core/joint-state.js';
+import type { CameraFrame, Observation } from '../core/observation.js';
+import type { QueryPoints } from '../core/query-points.js';
+import { fromSeconds, fromTimeMessage, type Nanoseconds } from '../core/time.js';
+import type { Forecaster } from '../forecasting/forecaster.js';
+import { TfBuffer } from '../geometry/tf-buffer.js';
+import { compose, IDENTITY, invert, type Transform } from '../geometry/transform.js';
+import type { ClickGrounder } from '../grounding/click-grounder.js';
+import type { Grounder } from '../grounding/grounder.js';
+import { CameraStream } from '../sensing/camera-stream.js';
+import { findArmJoints, readJoints } from '../sensing/joint-states.js';
+import { ObservationWindow } from '../sensing/observation-window.js';
+import type { CameraTopics } from './camera-topics.js';
+import { ForecastPublisher } from './forecast-publisher.js';
+import { Latencies } from './latencies.js';
+import type { PlannerOptions } from './planner-options.js';
+import { RefusalCounter, type Stage } from './refusals.js';
+
+/** One forecast with everything it came from. */
+export interface PlannerResult {
+  readonly observation: Observation;
+  readonly query: QueryPoints;
+  readonly forecast: Forecast;
+}
+
+const QUEUE_SIZE = 10;
+
+/** The stages wired to a bus: sensing, grounding, forecasting, and what is shown of them. */
+export class Planner {
+  readonly results: Observable<PlannerResult>;
+  /** Errors of single forecasts, as they happen; they are counted in `refusals` too. */
+  readonly failures: Observable<unknown>;
+  readonly refusals = new RefusalCounter();
+  readonly latencies = new Latencies();
+  readonly counts = { frames: 0, windows: 0, queries: 0, forecasts: 0, jointStates: 0, transforms: 0 };
+  readonly #bus: Bus;
+  readonly #options: PlannerOptions;
+  readonly #grounders: readonly Grounder[];
+  readonly #forecaster: Forecaster;
+  readonly #results = new Subject<PlannerResult>();
+  readonly #failures = new Subject<unknown>();
+  readonly #subscriptions: Subscription[] = [];
+  readonly #streams = new Map<string, CameraStream>();
+  readonly #windows = new Map<string, ObservationWindow>();
+  readonly #tf = new TfBuffer();
+  readonly #publisher: ForecastPublisher;
+  readonly #abort = new AbortController();
+  #instruction: string;
+  #joints: JointPositions | null = null;
+  #armJoints: readonly string[] | null = null;
+  #lastForecast: Nanoseconds | null = null;
+  #running: Promise<void> | undefined;
+
+  /** @param grounders asked in order; the first that has something to ground is used. */
+  constructor(bus: Bus, options: PlannerOptions, grounders: readonly Grounder[], forecaster: Forecaster) {
+    this.#bus = bus;
+    this.#options = options;
+    this.#grounders = grounders;
+    this.#forecaster = forecaster;
+    this.#instruction = options.instruction ?? '';
+    this.#publisher = new ForecastPublisher(bus);
+    this.results = this.#results.asObservable();
+    this.failures = this.#failures.asObservable();
+    for (const camera of options.cameras) this.#subscribeCamera(camera);
+    this.#listen('/tf', 'tf2_msgs/msg/TFMessage', DEFAULT_QOS, ({ message }) => { this.#addTransforms(message, false); });
+    this.#listen('/tf_static', 'tf2_msgs/msg/TFMessage', STATIC_TF_QOS, ({ message }) => { this.#addTransforms(message, true); });
+    this.#listen(options.topics.joints, 'sensor_msgs/msg/JointState', SENSOR_QOS, ({ message }) => {
+      this.#armJoints ??= findArmJoints(message.name);
+      // Messages of other publishers (a gripper, a mobile base) share the topic; they are not this arm's.
+      if (!this.#armJoints) return;
+      this.#joints = readJoints(message, this.#armJoints);
+      this.counts.jointStates++;
+    });
+    if (options.instruction === undefined) {
+      this.#listen(options.topics.instruction, 'std_msgs/msg/String', LATCHED_QOS, ({ message }) => { this.#instruction = message.data.trim(); });
+    }
+    this.#subscriptions.push(bus.clock.jumps.subscribe((by) => { if (by < 0n) this.#clear(); }));
+  }
+
+  /** Lets clicks on the bus reach a grounder: the point is a pixel, its frame a camera's optical frame or name. */
+  acceptClicks(grounder: ClickGrounder): void {
+    this.#listen(this.#options.topics.click, 'geometry_msgs/msg/PointStamped', DEFAULT_QOS, ({ message }) => {
+      const { frame_id: frame } = message.header;
+      const camera = this.#options.cameras.find((c) => c.camera === frame || frame.startsWith(c.camera))?.camera ?? this.#options.forecastCamera;
+      grounder.click(camera, [message.point.x, message.point.y]);
+    });
+  }
+
+  /** A promise while a forecast is being made; nothing when the stages are idle. */
+  settle(): Promise<void> | undefined {
+    return this.#running;
+  }
+
+  /** At the end of a stream: uses what was still waiting for a partner. */
+  async flush(): Promise<void> {
+    for (const stream of this.#streams.values()) stream.flush();
+    await this.#running;
+    this.#publisher.diagnostics(this.#bus.clock.now(), this.refusals.list, this.counts);
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    await this.#running;
+    this.#publisher.close();
+    this.#results.complete();
+  }
+
+  #subscribeCamera(camera: CameraTopics): void {
+    const { maxIntervalS, depthScaleM, window } = this.#options;
+    this.#windows.set(camera.camera, new ObservationWindow(window));
+    const stream = new CameraStream(
+      { camera: camera.camera, hasDepth: camera.depth !== null, rectified: camera.rectified, depthScaleM, maxInterval: fromSeconds(maxIntervalS), queueSize: QUEUE_SIZE },
+      (frame) => { this.#addFrame(frame); },
+      (error) => { this.refusals.add('sensing', error); },
+    );
+    this.#streams.set(camera.camera, stream);
+    this.#listen(camera.info, 'sensor_msgs/msg/CameraInfo', SENSOR_QOS, ({ message }) => { stream.addInfo(message); });
+    this.#listen(camera.color.topic, camera.color.type, SENSOR_QOS, ({ message }) => { stream.addColor(message); });
+    if (camera.depth) this.#listen(camera.depth.topic, camera.depth.type, SENSOR_QOS, ({ message }) => { stream.addDepth(message); });
+  }
+
+  /** A message that cannot be used is counted with its reason, and the next one is awaited. */
+  #listen<T extends MessageType>(topic: string, type: T, qos: Qos, handle: (stamped: Stamped<MessageTypes[T]>) => void): void {
+    this.#subscriptions.push(
+      this.#bus.subscribe(topic, type, qos).subscribe((stamped) => {
+        try {
+          handle(stamped);
+        } catch (error) {
+          this.refusals.add('sensing', error instanceof PlannerError ? error : unreadable(topic, error));
+        }
+      }),
+    );
+  }
+
+  #addTransforms(message: TFMessage, isStatic: boolean): void {
+    for (const { header, child_frame_id: child, transform } of message.transforms) {
+      const { translation: t, rotation: r } = transform;
+      try {
+        this.#tf.set(
+          { parent: header.frame_id, child, stamp: fromTimeMessage(header.stamp), transform: { translation: [t.x, t.y, t.z], rotation: [r.x, r.y, r.z, r.w] } },
+          isStatic,
+        );
+        this.counts.transforms++;
+      } catch (error) {
+        // One bad transform does not spoil the others of its message.
+        this.refusals.add('sensing', error);
+      }
+    }
+  }
+
+  #addFrame(frame: CameraFrame): void {
+    this.counts.frames++;
+    this.#windows.get(frame.camera)!.add(frame);
+    if (frame.camera !== this.#options.forecastCamera || this.#running) return;
+    if (this.#lastForecast !== null && frame.stamp - this.#lastForecast < fromSeconds(this.#options.periodS)) return;
+    const window = this.#windows.get(frame.camera)!.window();
+    if (!window) return;
+    this.counts.windows++;
+    this.#running = this.#plan(window).finally(() => (this.#running = undefined));
+  }
+
+  async #plan(window: readonly CameraFrame[]): Promise<void> {
+    let stage: Stage = 'grounding';
+    let query: QueryPoints | null = null;
+    try {
+      const start = performance.now();
+      const grounded = await this.#ground(window);
+      if (!grounded) return;
+      query = grounded;
+      this.latencies.add('grounding', performance.now() - start);
+      this.counts.queries++;
+      this.#lastForecast = query.stamp;
+      this.#publisher.query(query);
+      stage = 'forecasting';
+      const observation = this.#observation(query, window);
+      const forecast = await this.latencies.time('forecasting', () =>
+        this.#forecaster.forecast({ query: grounded, instruction: this.#instruction, window, stepS: this.#options.window.stepS }, this.#abort.signal),
+      );
+      this.counts.forecasts++;
+      stage = 'visualization';
+      await this.latencies.time('visualization', () => this.#publisher.forecast(window.at(-1)!, grounded, forecast));
+      this.#results.next({ observation, query, forecast });
+    } catch (error) {
+      if (error instanceof CancelledError) return;
+      this.refusals.add(stage, error);
+      if (query && stage === 'forecasting') this.#publisher.queryAlone(query);
+      this.#failures.next(error);
+    }
+  }
+
+  async #ground(window: readonly CameraFrame[]): Promise<QueryPoints | null> {
+    if (this.#instruction === '') {
+      throw new InputError({ code: 'instruction.empty', message: 'there is no instruction yet, or it is empty', remedy: `publish it on ${this.#options.topics.instruction}, or give --instruction` });
+    }
+    const t0 = window.at(-1)!;
+    const intoT0 = (frame: CameraFrame): Transform => this.#betweenCameras(frame, t0);
+    for (const grounder of this.#grounders) {
+      const query = await grounder.ground({ window, instruction: this.#instruction, intoT0 });
+      if (query) return query;
+    }
+    return null;
+  }
+
+  /** Points of an earlier camera pose into that of t0, through the fixed frame. Without any TF the camera is taken to stand still. */
+  #betweenCameras(from: CameraFrame, to: CameraFrame): Transform {
+    if (from.stamp === to.stamp || !this.#tf.frames.includes(to.frameId)) return IDENTITY;
+    const fixed = this.#options.fixedFrame ?? this.#tf.rootOf(to.frameId);
+    return compose(invert(this.#tf.lookup(fixed, to.frameId, to.stamp)), this.#tf.lookup(fixed, from.frameId, from.stamp));
+  }
+
+  #observation(query: QueryPoints, window: readonly CameraFrame[]): Observation {
+    const cameras = new Map<string, readonly CameraFrame[]>([[query.camera, window]]);
+    for (const [camera, other] of this.#windows) {
+      const frames = camera === query.camera ? null : other.window();
+      if (frames) cameras.set(camera, frames);
+    }
+    return { stamp: query.stamp, cameras, joints: this.#joints, instruction: this.#instruction };
+  }
+
+  /** After a jump back everything remembered belongs to another run. */
+  #clear(): void {
+    for (const stream of this.#streams.values()) stream.clear();
+    for (const window of this.#windows.values()) window.clear();
+    this.#tf.clear({ keepStatic: true });
+    this.#joints = null;
+    this.#lastForecast = null;
+  }
+}
+
+function unreadable(topic: string, cause: unknown): InputError {
+  return new InputError({ code: 'message.unreadable', message: `a message on ${topic} cannot be read: ${describeError(cause)}`, remedy: 'check that its publisher uses the message type of the topic', cause });
+}
+

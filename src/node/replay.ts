@@ -1,0 +1,217 @@
+import { MemoryBus } from '../bus/memory/memory-bus.js';
+import { VirtualClock } from '../bus/memory/virtual-clock.js';
+import type { MessageType } from '../bus/messages.js';
+import { isKnownType } from '../bus/definitions.js';
+import { ConfigurationError, InputError } from '../core/errors.js';
+import type { PointTracks } from '../core/point-tracks.js';
+import { toSeconds, type Nanoseconds } from '../core/time.js';
+import { distance, type Pixel } from '../core/vector.js';
+import { pointMotionMetrics, type Metrics, type ScoredPrediction } from '../evaluation/metrics.js';
+import type { Forecaster } from '../forecasting/forecaster.js';
+import { ClickGrounder } from '../grounding/click-grounder.js';
+import type { Grounder } from '../grounding/grounder.js';
+import { POINT_COUNT } from '../grounding/lift-points.js';
+import { TrackGrounder } from '../grounding/track-grounder.js';
+import { play, replayQos } from '../recordings/player.js';
+import { Recorder } from '../recordings/recorder.js';
+import type { Recording, RecordingProblem } from '../recordings/recording.js';
+import { MILLIMETRES } from '../sensing/depth-image.js';
+import { findCameras, type CameraTopics } from './camera-topics.js';
+import type { LatencySummary } from './latencies.js';
+import { DEFAULT_INPUT_TOPICS, MODEL_STEP_S, OUTPUT_TOPICS } from './planner-options.js';
+import { Planner, type PlannerResult } from './planner.js';
+import type { Refusal } from './refusals.js';
+import { scoreForecast, trueFuture } from './truth.js';
+
+export interface ReplayOptions {
+  readonly forecaster: Forecaster;
+  /** Where to record inputs and outputs; nothing is recorded when left out. */
+  readonly recordTo?: string;
+  readonly instruction?: string;
+  /** Pixels to ground at, at the first complete window of their camera. */
+  readonly clicks?: readonly { readonly camera?: string; readonly pixel: Pixel }[];
+  readonly camera?: string;
+  readonly periodS: number;
+  readonly seed: number;
+  readonly fromS?: number;
+  readonly durationS?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (played: Nanoseconds, whole: Nanoseconds) => void;
+}
+
+export interface ReplayReport {
+  readonly recording: string;
+  readonly kind: Recording['kind'];
+  readonly instruction: string | null;
+  readonly forecaster: string;
+  readonly camera: string | null;
+  readonly duration_s: number;
+  readonly wall_s: number;
+  /** Recorded seconds per second of computing. */
+  readonly times_real_time: number;
+  /** Largest resident memory of the process so far. */
+  readonly peak_rss_mb: number;
+  readonly messages: { readonly total: number; readonly per_topic: Readonly<Record<string, number>> };
+  readonly stages: {
+    readonly sensing: { readonly frames: number; readonly windows: number; readonly joint_states: number; readonly transforms: number };
+    readonly grounding: { readonly queries: number };
+    readonly forecasting: { readonly forecasts: number };
+  };
+  readonly latencies_ms: Readonly<Record<string, LatencySummary>>;
+  readonly refusals: readonly Refusal[];
+  readonly problems: readonly RecordingProblem[];
+  /** Null where the recording does not know the truth. */
+  readonly metrics: { readonly paper: Metrics; readonly released: Metrics; readonly forecasts_scored: number } | null;
+}
+
+export interface ReplayOutcome {
+  readonly report: ReplayReport;
+  /** The forecast with the longest motion, for a picture; null when there was none. */
+  readonly highlight: (PlannerResult & { readonly truth: ReturnType<typeof trueFuture> | null }) | null;
+  /** Errors of the forecasts that failed, the first of each code. */
+  readonly failures: readonly unknown[];
+}
+
+/** Most a stamp may differ between colour and depth: half a frame at 15 Hz. */
+const MAX_INTERVAL_S = MODEL_STEP_S / 2;
+
+/** Plays a recording through the stages and reports what came out. @throws InputError, OutputError, CancelledError. */
+export async function replay(recording: Recording, options: ReplayOptions): Promise<ReplayOutcome> {
+  if (!recording.timeRange) {
+    throw new InputError({ code: 'recording.empty', message: `${recording.path} holds no message`, remedy: 'record again, and check the topics with: ros2 bag info' });
+  }
+  const usable = recording.topics.filter((topic) => topic.usable);
+  const cameras = findCameras(usable);
+  const camera = chooseCamera(cameras, recording.tracks, options);
+  const clock = new VirtualClock(recording.timeRange[0]);
+  const bus = new MemoryBus(clock);
+  const stepS = recording.tracks ? trackStepS(recording.tracks) : MODEL_STEP_S;
+  const clicks = new ClickGrounder({ points: POINT_COUNT, seed: options.seed });
+  const tracks = recording.tracks && new TrackGrounder(recording.tracks, { points: POINT_COUNT, seed: options.seed });
+  const grounders: Grounder[] = tracks ? [clicks, tracks] : [clicks];
+  const planner = new Planner(
+    bus,
+    {
+      cameras,
+      forecastCamera: camera?.camera ?? '',
+      window: { frames: options.forecaster.historySize, stepS },
+      periodS: options.periodS,
+      ...(instructionOf(recording, options) !== null && { instruction: instructionOf(recording, options)! }),
+      topics: DEFAULT_INPUT_TOPICS,
+      maxIntervalS: MAX_INTERVAL_S,
+      depthScaleM: MILLIMETRES,
+    },
+    grounders,
+    options.forecaster,
+  );
+  planner.acceptClicks(clicks);
+  for (const click of options.clicks ?? []) clicks.click(click.camera ?? camera?.camera ?? '', click.pixel);
+  const recorder = options.recordTo === undefined ? null : await Recorder.create(bus, options.recordTo, 'none');
+  const scores: ScoredPrediction[] = [];
+  const failures = new Map<string, unknown>();
+  let highlight: ReplayOutcome['highlight'] = null;
+  try {
+    if (recorder) recordTopics(recorder, recording);
+    planner.failures.subscribe((error) => failures.set(error instanceof Error ? error.name : 'unknown', error));
+    planner.results.subscribe((result) => {
+      const truth = tracks && recording.tracks ? trueFuture(recording.tracks, tracks.tracksFor(result.observation.cameras.get(result.query.camera)!.map((f) => f.stamp)), result.forecast) : null;
+      const score = truth && scoreForecast(result.forecast, truth);
+      if (score) scores.push(score);
+      if (!highlight || motionOf(result) > motionOf(highlight)) highlight = { ...result, truth };
+    });
+    const start = performance.now();
+    const played = await play(recording, bus, {
+      settle: () => eitherBusy(planner.settle(), recorder?.settle()),
+      ...(options.signal && { signal: options.signal }),
+      ...(options.fromS !== undefined && { fromS: options.fromS }),
+      ...(options.durationS !== undefined && { durationS: options.durationS }),
+      ...(options.onProgress && { onProgress: options.onProgress }),
+    });
+    await planner.flush();
+    await recorder?.commit();
+    const wallS = (performance.now() - start) / 1000;
+    const durationS = toSeconds(clock.now() - recording.timeRange[0]) - (options.fromS ?? 0);
+    return {
+      report: {
+        recording: recording.path,
+        kind: recording.kind,
+        instruction: instructionOf(recording, options),
+        forecaster: options.forecaster.name,
+        camera: camera?.camera ?? null,
+        duration_s: durationS,
+        wall_s: wallS,
+        times_real_time: durationS / wallS,
+        peak_rss_mb: Math.round(process.resourceUsage().maxRSS / 1024),
+        messages: { total: played.messages, per_topic: Object.fromEntries(played.perTopic) },
+        stages: {
+          sensing: { frames: planner.counts.frames, windows: planner.counts.windows, joint_states: planner.counts.jointStates, transforms: planner.counts.transforms },
+          grounding: { queries: planner.counts.queries },
+          forecasting: { forecasts: planner.counts.forecasts },
+        },
+        latencies_ms: planner.latencies.summary(),
+        refusals: planner.refusals.list,
+        problems: recording.problems,
+        metrics:
+          scores.length === 0 ? null : { paper: pointMotionMetrics(scores, 'paper'), released: pointMotionMetrics(scores, 'released'), forecasts_scored: scores.length },
+      },
+      highlight,
+      failures: [...failures.values()],
+    };
+  } catch (error) {
+    await recorder?.abort();
+    throw error;
+  } finally {
+    await planner.close();
+    await bus.close();
+  }
+}
+
+function instructionOf(recording: Recording, options: ReplayOptions): string | null {
+  return options.instruction ?? recording.instruction;
+}
+
+/** The camera that is asked for, that the known tracks were seen from, or the first one; one with depth first. */
+function chooseCamera(cameras: readonly CameraTopics[], tracks: PointTracks | null, options: ReplayOptions): CameraTopics | null {
+  const wanted = options.camera ?? options.clicks?.find((click) => click.camera !== undefined)?.camera;
+  if (wanted !== undefined) {
+    const found = cameras.find(({ camera }) => camera === wanted);
+    if (found) return found;
+    throw new ConfigurationError({
+      code: 'camera.unknown',
+      message: `the recording has no camera "${wanted}" (it has: ${cameras.map(({ camera }) => camera).join(', ') || 'none'})`,
+      remedy: 'name one of them',
+    });
+  }
+  return cameras.find(({ camera }) => camera === tracks?.camera) ?? cameras.find(({ depth }) => depth !== null) ?? cameras[0] ?? null;
+}
+
+/** Everything that is played, and everything that the planner says. */
+function recordTopics(recorder: Recorder, recording: Recording): void {
+  for (const { topic, type, usable } of recording.topics) {
+    const name = type.includes('/msg/') ? type : type.replace('/', '/msg/');
+    if (usable && isKnownType(name)) recorder.record(topic, name, replayQos(topic));
+  }
+  const outputs: readonly (readonly [string, MessageType])[] = [
+    [OUTPUT_TOPICS.queryPoints, 'molmo_motion_planner/msg/QueryPoints'],
+    [OUTPUT_TOPICS.forecast, 'molmo_motion_planner/msg/PointForecast'],
+    [OUTPUT_TOPICS.markers, 'visualization_msgs/msg/MarkerArray'],
+    [OUTPUT_TOPICS.path, 'nav_msgs/msg/Path'],
+    [OUTPUT_TOPICS.points, 'sensor_msgs/msg/PointCloud2'],
+    [OUTPUT_TOPICS.overlay, 'sensor_msgs/msg/CompressedImage'],
+    [OUTPUT_TOPICS.diagnostics, 'diagnostic_msgs/msg/DiagnosticArray'],
+  ];
+  for (const [topic, type] of outputs) recorder.record(topic, type);
+}
+
+function trackStepS({ stamps }: PointTracks): number {
+  return stamps.length < 2 ? MODEL_STEP_S : toSeconds(stamps.at(-1)! - stamps[0]!) / (stamps.length - 1);
+}
+
+/** Longest way of any point from its start, metres. */
+function motionOf({ forecast }: PlannerResult): number {
+  return Math.max(0, ...forecast.positions.flatMap((track, p) => track.flatMap((point) => (point ? [distance(point, forecast.start[p]!)] : []))));
+}
+
+function eitherBusy(a: Promise<void> | undefined, b: Promise<void> | undefined): Promise<void> | undefined {
+  return a && b ? Promise.all([a, b]).then(() => undefined) : (a ?? b);
+}
