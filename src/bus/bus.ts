@@ -52,6 +52,10 @@ export interface Bus {
     answer: (request: ServiceTypes[T]['request']) => Promise<ServiceTypes[T]['response']>,
   ): () => void;
   /** @throws RetryableError `bus.no-service` when nobody serves the name. */
-  call<T extends ServiceType>(name: string, type: T, request: ServiceTypes[T]['request']): Promise<ServiceTypes[T]['response']>;
+  call<T extends ServiceType>(
+    name: string,
+    type: T,
+    request: ServiceTypes[T]['request'],
+  ): Promise<ServiceTypes[T]['response']>;
   close(): Promise<void>;
 }

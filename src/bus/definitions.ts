@@ -13,7 +13,10 @@ const cache = new Map<string, readonly MessageDefinition[]>();
 /** Our own messages are read from msg/, the files that rosidl compiles: one source for both worlds. */
 const own: ReadonlyMap<string, MessageDefinition> = new Map(
   OWN_MESSAGES.map((name) => {
-    const [definition] = parse(readFileSync(new URL(`../../msg/${name}.msg`, import.meta.url), 'utf8'), { ros2: true, skipTypeFixup: true });
+    const [definition] = parse(readFileSync(new URL(`../../msg/${name}.msg`, import.meta.url), 'utf8'), {
+      ros2: true,
+      skipTypeFixup: true,
+    });
     return [`${OWN_PACKAGE}/${name}`, { ...definition!, name: `${OWN_PACKAGE}/${name}` }];
   }),
 );
@@ -59,12 +62,23 @@ export function definitionsOf(type: MessageType): readonly MessageDefinition[] {
   return definitions;
 }
 
+/** The parser knows these as primitives; in ROS 2 they are messages. */
+const BUILTIN = {
+  time: { name: 'builtin_interfaces/Time', text: 'int32 sec\nuint32 nanosec' },
+  duration: { name: 'builtin_interfaces/Duration', text: 'int32 sec\nuint32 nanosec' },
+} as const;
+
 /** The `ros2msg` schema text of a type: its definition, then each used type behind a line of 80 `=` and `MSG: package/Type`. */
 export function schemaTextOf(type: MessageType): string {
-  return definitionsOf(type)
-    .map((definition, i) => {
-      const text = stringify([definition]);
-      return i === 0 ? text : `${'='.repeat(80)}\nMSG: ${definition.name!}\n${text}`;
-    })
-    .join('\n');
+  const used = new Map<string, string>();
+  const [root, ...others] = definitionsOf(type).map((definition) => {
+    const text = stringify([definition]).replace(/^(time|duration)(?=[ [])/gm, (primitive) => {
+      const builtin = BUILTIN[primitive as keyof typeof BUILTIN];
+      used.set(builtin.name, builtin.text);
+      return builtin.name;
+    });
+    return { name: definition.name!, text };
+  });
+  const parts = [...others, ...[...used].map(([name, text]) => ({ name, text }))];
+  return [root!.text, ...parts.map(({ name, text }) => `${'='.repeat(80)}\nMSG: ${name}\n${text}`)].join('\n');
 }

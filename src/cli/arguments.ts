@@ -29,7 +29,8 @@ export function anyNumber(text: string): number {
 
 export function pixel(text: string): Pixel {
   const parts = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
-  if (parts.length !== 2 || !parts.every(Number.isFinite)) throw new InvalidArgumentError('give two numbers, X,Y in pixels.');
+  if (parts.length !== 2 || !parts.every(Number.isFinite))
+    throw new InvalidArgumentError('give two numbers, X,Y in pixels.');
   return [parts[0]!, parts[1]!];
 }
 

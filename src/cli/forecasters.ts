@@ -30,10 +30,18 @@ export async function makeForecaster(options: ForecasterOptions, recording: Reco
       return new ExtrapolateForecaster(options.steps, historyOf(recording));
     case 'recorded': {
       if (options.predictions === undefined) {
-        throw new ConfigurationError({ code: 'forecaster.predictions', message: '--forecaster recorded needs the stored answers', remedy: 'give --predictions FILE.jsonl' });
+        throw new ConfigurationError({
+          code: 'forecaster.predictions',
+          message: '--forecaster recorded needs the stored answers',
+          remedy: 'give --predictions FILE.jsonl',
+        });
       }
       if (!(recording instanceof ClipRecording)) {
-        throw new ConfigurationError({ code: 'forecaster.recorded', message: `stored answers belong to clips, and ${recording.path} is none`, remedy: 'give a clip directory, or another --forecaster' });
+        throw new ConfigurationError({
+          code: 'forecaster.recorded',
+          message: `stored answers belong to clips, and ${recording.path} is none`,
+          remedy: 'give a clip directory, or another --forecaster',
+        });
       }
       const records = parsePredictionRecords(await readText(options.predictions));
       return new RecordedForecaster(recordFor(records, recording.facts));
@@ -43,13 +51,18 @@ export async function makeForecaster(options: ForecasterOptions, recording: Reco
 
 /** A clip has as many history frames as it has; elsewhere three, as the released model. */
 function historyOf(recording: Recording): number {
-  return recording.tracks?.t0 == null ? HISTORY : recording.tracks.t0 + 1;
+  return (recording.tracks?.t0 ?? HISTORY - 1) + 1;
 }
 
 export async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (cause) {
-    throw new InputError({ code: 'input.file', message: `${file} cannot be read: ${describeError(cause)}`, remedy: 'check the path', cause });
+    throw new InputError({
+      code: 'input.file',
+      message: `${file} cannot be read: ${describeError(cause)}`,
+      remedy: 'check the path',
+      cause,
+    });
   }
 }

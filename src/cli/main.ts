@@ -22,7 +22,10 @@ Exit codes:
 
 /** Runs one command and sets the exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string; description: string };
+  const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+    description: string;
+  };
   const program = new Command('molmo-motion')
     .description(description)
     .version(version)
@@ -30,7 +33,16 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addHelpText('after', HELP)
     .showHelpAfterError('(add --help for what there is)')
     .exitOverride();
-  for (const make of [replayCommand, forecastCommand, liftCommand, tracksCommand, evaluateCommand, infoCommand, demoCommand, benchCommand]) {
+  for (const make of [
+    replayCommand,
+    forecastCommand,
+    liftCommand,
+    tracksCommand,
+    evaluateCommand,
+    infoCommand,
+    demoCommand,
+    benchCommand,
+  ]) {
     program.addCommand(inherit(make(), program));
   }
   try {

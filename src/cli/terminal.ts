@@ -24,14 +24,26 @@ export function printTable(head: readonly string[], rows: readonly (readonly (st
 
 /** One line: what happened, and what to do. The stack on request. */
 export function formatError(error: unknown, verbose: boolean): string {
-  const line = error instanceof PlannerError ? `${error.message}. ${capitalise(error.remedy)}.` : `unexpected fault: ${describeError(error)}. Please report it with the output of --verbose.`;
-  return verbose && error instanceof Error ? `error: ${line}\n${error.stack ?? ''}${error.cause instanceof Error ? `\ncaused by: ${error.cause.stack ?? ''}` : ''}` : `error: ${line}`;
+  const line =
+    error instanceof PlannerError
+      ? `${error.message}. ${capitalise(error.remedy)}.`
+      : `unexpected fault: ${describeError(error)}. Please report it with the output of --verbose.`;
+  return verbose && error instanceof Error
+    ? `error: ${line}\n${error.stack ?? ''}${error.cause instanceof Error ? `\ncaused by: ${error.cause.stack ?? ''}` : ''}`
+    : `error: ${line}`;
 }
 
 /** A bar of recorded seconds on a terminal; silent where nobody watches. */
-export function progressBar(label: string): { update: (played: Nanoseconds, whole: Nanoseconds) => void; stop: () => void } {
+export function progressBar(label: string): {
+  update: (played: Nanoseconds, whole: Nanoseconds) => void;
+  stop: () => void;
+} {
   if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
-  const bar = new SingleBar({ format: `${label} [{bar}] {value}/{total} s | {eta_formatted} left`, hideCursor: true, stream: process.stderr });
+  const bar = new SingleBar({
+    format: `${label} [{bar}] {value}/{total} s | {eta_formatted} left`,
+    hideCursor: true,
+    stream: process.stderr,
+  });
   let started = false;
   return {
     update: (played, whole) => {

@@ -23,7 +23,9 @@ export interface Forecast {
 /** @throws InputError `forecast.shape` when rows differ in length or a position is not finite. */
 export function checkForecast(forecast: Forecast): Forecast {
   const steps = forecast.positions[0]?.length ?? 0;
-  const wrong = forecast.positions.findIndex((row) => row.length !== steps || row.some((p) => p !== null && !isFiniteVector(p)));
+  const wrong = forecast.positions.findIndex(
+    (row) => row.length !== steps || row.some((p) => p !== null && !isFiniteVector(p)),
+  );
   if (wrong >= 0 || forecast.start.length !== forecast.positions.length || !(forecast.stepS > 0)) {
     throw new InputError({
       code: 'forecast.shape',

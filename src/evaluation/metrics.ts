@@ -69,11 +69,26 @@ export function bestOf(samples: readonly Metrics[]): Metrics {
     return numbers.length === 0 ? null : better(...numbers);
   };
   return {
-    ADE: best(samples.map((s) => s.ADE), Math.min),
-    FDE: best(samples.map((s) => s.FDE), Math.min),
-    PWT: best(samples.map((s) => s.PWT), Math.max),
+    ADE: best(
+      samples.map((s) => s.ADE),
+      Math.min,
+    ),
+    FDE: best(
+      samples.map((s) => s.FDE),
+      Math.min,
+    ),
+    PWT: best(
+      samples.map((s) => s.PWT),
+      Math.max,
+    ),
     PWT_per_threshold: Object.fromEntries(
-      PWT_THRESHOLDS_M.map((t) => [String(t), best(samples.map((s) => s.PWT_per_threshold[String(t)] ?? null), Math.max)]),
+      PWT_THRESHOLDS_M.map((t) => [
+        String(t),
+        best(
+          samples.map((s) => s.PWT_per_threshold[String(t)] ?? null),
+          Math.max,
+        ),
+      ]),
     ),
     pairs: samples[0]?.pairs ?? 0,
     final_pairs: samples[0]?.final_pairs ?? 0,

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { mean } from '../core/statistics.js';
 import { readRows } from '../forecasting/prediction-records.js';
-import { bestOf, float32Distance, pointMotionMetrics, type Metrics, type MetricVariant, type ScoredPrediction } from './metrics.js';
+import {
+  bestOf,
+  float32Distance,
+  pointMotionMetrics,
+  type Metrics,
+  type MetricVariant,
+  type ScoredPrediction,
+} from './metrics.js';
 
 const vector = z.tuple([z.number(), z.number(), z.number()]);
 const rowSchema = z.object({
@@ -55,10 +62,14 @@ export function evaluatePredictions(jsonl: string, variant: MetricVariant): Pred
   }
   const perClip = Object.fromEntries([...clips].map(([name, samples]) => [name, clipMetrics(samples, variant)]));
   const means = (pick: (m: Metrics) => number | null): number | null => {
-    const values = Object.values(perClip).map(pick).filter((v) => v !== null);
+    const values = Object.values(perClip)
+      .map(pick)
+      .filter((v) => v !== null);
     return values.length === 0 ? null : mean(values);
   };
-  const everything = new Map([...clips].flatMap(([clip, samples]) => [...samples].map(([key, s]) => [`${clip} ${key}`, s] as const)));
+  const everything = new Map(
+    [...clips].flatMap(([clip, samples]) => [...samples].map(([key, s]) => [`${clip} ${key}`, s] as const)),
+  );
   return {
     variant,
     pooled: clipMetrics(everything, variant),
@@ -86,7 +97,8 @@ function clipMetrics(samples: ReadonlyMap<string, readonly ScoredPrediction[]>, 
 /** The reason instead, when the shapes do not fit. */
 function score(row: z.infer<typeof rowSchema>): ScoredPrediction | string {
   const { pred_raw_combined: predicted, gt_future_raw: truth, gt_future_vis: visible } = row;
-  const shape = (rows: readonly (readonly unknown[])[]): string => `${rows.length}x${[...new Set(rows.map((r) => r.length))].join('/')}`;
+  const shape = (rows: readonly (readonly unknown[])[]): string =>
+    `${rows.length}x${[...new Set(rows.map((r) => r.length))].join('/')}`;
   if (shape(predicted) !== shape(truth) || shape(visible) !== shape(truth)) {
     return `shapes differ: predicted ${shape(predicted)}, true ${shape(truth)}, visibility ${shape(visible)}`;
   }
@@ -97,6 +109,7 @@ function score(row: z.infer<typeof rowSchema>): ScoredPrediction | string {
 }
 
 function describeFault(value: unknown, error: z.ZodError): string {
-  if ((value as { gt_future_raw?: unknown } | null)?.gt_future_raw == null) return 'it has no truth (gt_future_raw is null)';
+  if (((value as { gt_future_raw?: unknown } | null)?.gt_future_raw ?? null) === null)
+    return 'it has no truth (gt_future_raw is null)';
   return z.prettifyError(error).replaceAll('\n', ' ').slice(0, 300);
 }

@@ -11,7 +11,9 @@ export class StaticForecaster implements Forecaster {
 
   forecast(request: ForecastRequest): Promise<Forecast> {
     const header = forecastHeader(request, this.name);
-    return Promise.resolve(checkForecast({ ...header, positions: header.start.map((p) => new Array<Vector3>(this.horizon).fill(p)) }));
+    return Promise.resolve(
+      checkForecast({ ...header, positions: header.start.map((p) => new Array<Vector3>(this.horizon).fill(p)) }),
+    );
   }
 }
 

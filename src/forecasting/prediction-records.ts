@@ -84,7 +84,8 @@ export interface ClipIdentity {
 
 /** The record that was made for a clip. @throws InputError `predictions.no-match` that lists what there is. */
 export function recordFor(records: readonly PredictionRecord[], clip: ClipIdentity): PredictionRecord {
-  const same = <T>(a: T | undefined, b: T | undefined): boolean => a === undefined || b === undefined || JSON.stringify(a) === JSON.stringify(b);
+  const same = <T>(a: T | undefined, b: T | undefined): boolean =>
+    a === undefined || b === undefined || JSON.stringify(a) === JSON.stringify(b);
   const match = records.find(
     (r) =>
       same(r.video, clip.video) &&

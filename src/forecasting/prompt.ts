@@ -26,16 +26,24 @@ export function forecastPrompt(input: PromptInput, style: PromptStyle = 'default
   const { caption, horizon, history } = input;
   const points = history[0]?.length ?? 0;
   const anchor = anchorOf(history);
-  const frames = history.map((frame, h) => [h, relativeTo(anchor, frame)] as const).filter(([, frame]) => frame.length > 0);
+  const frames = history
+    .map((frame, h) => [h, relativeTo(anchor, frame)] as const)
+    .filter(([, frame]) => frame.length > 0);
   return style === 'default'
     ? `Predict the future 3D point coordinates of ${points} points over ${horizon} timestamps, given action: "${caption}", and history 3d point coordinates: "${formatTracks(frames, '3d object history')}".`
     : `Predict the future 3D trajectories of ${points} points over ${horizon} timestamps, given action: ${caption}, and ${history.length} history frames:\n${formatTracks(frames, 'object points')}`;
 }
 
 /** The answer that training teaches: future frames that hold at least one visible point, timestamps from H on. */
-export function trainingAnswer(history: readonly (readonly (Vector3 | null)[])[], future: readonly (readonly (Vector3 | null)[])[], style: PromptStyle = 'default'): string {
+export function trainingAnswer(
+  history: readonly (readonly (Vector3 | null)[])[],
+  future: readonly (readonly (Vector3 | null)[])[],
+  style: PromptStyle = 'default',
+): string {
   const anchor = anchorOf(history);
-  const frames = future.map((frame, f) => [history.length + f, relativeTo(anchor, frame)] as const).filter(([, frame]) => frame.length > 0);
+  const frames = future
+    .map((frame, f) => [history.length + f, relativeTo(anchor, frame)] as const)
+    .filter(([, frame]) => frame.length > 0);
   return formatTracks(frames, style === 'default' ? '3d object trajectories' : 'object points');
 }
 
@@ -61,11 +69,16 @@ export function anchorOf(history: readonly (readonly (Vector3 | null)[])[]): Vec
 
 function relativeTo(anchor: Vector3, frame: readonly (Vector3 | null)[]): (readonly [number, Vector3])[] {
   const delta = (value: number, origin: number): number => Math.fround(Math.fround(value) - Math.fround(origin));
-  return frame.flatMap((p, i) => (p ? [[i + 1, [delta(p[0], anchor[0]), delta(p[1], anchor[1]), delta(p[2], anchor[2])]] as const] : []));
+  return frame.flatMap((p, i) =>
+    p ? [[i + 1, [delta(p[0], anchor[0]), delta(p[1], anchor[1]), delta(p[2], anchor[2])]] as const] : [],
+  );
 }
 
 /** World points into the camera frame of a camera-to-world pose (row-major 4x4), in float32 as the reference. */
-export function intoCameraFrame(points: readonly (readonly Vector3[])[], cameraToWorld: readonly (readonly number[])[]): readonly (readonly Vector3[])[] {
+export function intoCameraFrame(
+  points: readonly (readonly Vector3[])[],
+  cameraToWorld: readonly (readonly number[])[],
+): readonly (readonly Vector3[])[] {
   const worldToCamera = inverse(new Matrix(cameraToWorld.map((row) => row.map(Math.fround)))).to2DArray();
   return points.map((frame) =>
     frame.map((p) => {

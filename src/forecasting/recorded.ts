@@ -38,7 +38,9 @@ export class RecordedForecaster implements Forecaster {
       });
     }
     // Each round of a longer rollout continues from the one before, and keeps its first `stride` steps.
-    const rounds = rollouts.map(({ text, anchor }) => trackPositions(parseTracks(text), { points: pointCount, history: historySize, horizon: stride, anchor }));
+    const rounds = rollouts.map(({ text, anchor }) =>
+      trackPositions(parseTracks(text), { points: pointCount, history: historySize, horizon: stride, anchor }),
+    );
     const positions = header.start.map((_, p) => rounds.flatMap((round): readonly (Vector3 | null)[] => round[p]!));
     return checkForecast({ ...header, positions, rawText: rollouts.map(({ text }) => text).join('\n') });
   }

@@ -16,7 +16,8 @@ export class UnparsableAnswerError extends InputError {
     super({
       code: 'forecast.unparsable',
       message: `the answer of ${rawText.length} characters holds no <tracks coords="..."> block: "${start}"`,
-      remedy: 'a long answer that stops early ran out of tokens: allow at least 160 per future step; otherwise look at the raw text',
+      remedy:
+        'a long answer that stops early ran out of tokens: allow at least 160 per future step; otherwise look at the raw text',
     });
   }
 }
@@ -43,8 +44,13 @@ export function parseTracks(text: string): TrackFrames {
 
 function readPoints(words: readonly string[]): TrackPoint[] {
   const points: TrackPoint[] = [];
-  for (let at = 1; at + 4 <= words.length; ) {
-    const [id, x, y, z] = words.slice(at, at + 4).map(parseInteger) as [bigint | null, bigint | null, bigint | null, bigint | null];
+  for (let at = 1; at + 4 <= words.length;) {
+    const [id, x, y, z] = words.slice(at, at + 4).map(parseInteger) as [
+      bigint | null,
+      bigint | null,
+      bigint | null,
+      bigint | null,
+    ];
     if (id === null || x === null || y === null || z === null) {
       at++;
       continue;
@@ -85,9 +91,14 @@ function metres(millimetres: bigint, anchor: number): number {
 }
 
 /** Text of tracks: frames joined by `;`, each a timestamp and the points it has as `id x y z` in whole millimetres. */
-export function formatTracks(frames: readonly (readonly [timestamp: number, points: readonly (readonly [id: number, delta: Vector3])[]])[], label: string): string {
+export function formatTracks(
+  frames: readonly (readonly [timestamp: number, points: readonly (readonly [id: number, delta: Vector3])[]])[],
+  label: string,
+): string {
   const text = frames
-    .map(([timestamp, points]) => [timestamp.toFixed(1), ...points.flatMap(([id, delta]) => [id, ...delta.map(toMillimetres)])].join(' '))
+    .map(([timestamp, points]) =>
+      [timestamp.toFixed(1), ...points.flatMap(([id, delta]) => [id, ...delta.map(toMillimetres)])].join(' '),
+    )
     .join(';');
   return `<tracks coords="${text}">${label}</tracks>`;
 }

@@ -29,7 +29,8 @@ export function distortionOf(model: string, coefficients: readonly number[]): Di
   };
   const counts = COEFFICIENT_COUNTS[model];
   if (model !== '' && !counts) fail(`distortion model "${model}" is not known`);
-  if (coefficients.some((c) => !Number.isFinite(c))) fail(`distortion coefficients [${coefficients.join(', ')}] are not finite`);
+  if (coefficients.some((c) => !Number.isFinite(c)))
+    fail(`distortion coefficients [${coefficients.join(', ')}] are not finite`);
   if (coefficients.length === 0) return NONE;
   if (model === '') fail(`${coefficients.length} distortion coefficients come without a model name`);
   if (!counts!.includes(coefficients.length)) {
@@ -121,7 +122,9 @@ class RationalPolynomial implements Distortion {
     }
     const [rx, ry] = this.#apply(x, y);
     const miss = Math.hypot(rx - xd, ry - yd);
-    return miss < REPROJECTION_TOLERANCE * (1 + distorted) && Math.hypot(x, y) <= this.#foldRadius * 1.01 ? [x, y] : null;
+    return miss < REPROJECTION_TOLERANCE * (1 + distorted) && Math.hypot(x, y) <= this.#foldRadius * 1.01
+      ? [x, y]
+      : null;
   }
 
   #reach(): number {

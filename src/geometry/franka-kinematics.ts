@@ -58,7 +58,11 @@ export function jacobian(pose: ArmPose, point: Vector3 = pose.flange.translation
   const rows: number[][] = [[], [], [], [], [], []];
   for (const link of pose.links) {
     const axis = rotate(link.rotation, [0, 0, 1]);
-    const arm = [point[0] - link.translation[0], point[1] - link.translation[1], point[2] - link.translation[2]] as const;
+    const arm = [
+      point[0] - link.translation[0],
+      point[1] - link.translation[1],
+      point[2] - link.translation[2],
+    ] as const;
     rows[0]!.push(axis[1] * arm[2] - axis[2] * arm[1]);
     rows[1]!.push(axis[2] * arm[0] - axis[0] * arm[2]);
     rows[2]!.push(axis[0] * arm[1] - axis[1] * arm[0]);

@@ -56,7 +56,11 @@ export function fitRigidMotion(
     for (let row = 0; row < 3; row++) {
       spread += w * ((s[row]! - from[row]!) ** 2 + (t[row]! - to[row]!) ** 2);
       for (let column = 0; column < 3; column++) {
-        covariance.set(row, column, covariance.get(row, column) + w * (t[row]! - to[row]!) * (s[column]! - from[column]!));
+        covariance.set(
+          row,
+          column,
+          covariance.get(row, column) + w * (t[row]! - to[row]!) * (s[column]! - from[column]!),
+        );
       }
     }
   });
@@ -76,7 +80,11 @@ export function fitRigidMotion(
   let largest = 0;
   source.forEach((s, i) => {
     // Residuals are measured about the centroids: far from the origin the difference of large coordinates would drown them.
-    const r = transformPoint({ translation: [0, 0, 0], rotation: quaternion }, [s[0] - from[0], s[1] - from[1], s[2] - from[2]]);
+    const r = transformPoint({ translation: [0, 0, 0], rotation: quaternion }, [
+      s[0] - from[0],
+      s[1] - from[1],
+      s[2] - from[2],
+    ]);
     const t = target[i]!;
     const residual = Math.hypot(r[0] - (t[0] - to[0]), r[1] - (t[1] - to[1]), r[2] - (t[2] - to[2]));
     squared += (weights[i]! / total) * residual * residual;

@@ -42,7 +42,13 @@ export class TfBuffer {
     const child = frameName(step.child);
     const { translation, rotation } = step.transform;
     const length = Math.hypot(...rotation);
-    if (parent === '' || child === '' || parent === child || ![...translation, ...rotation].every(Number.isFinite) || length < 1e-6) {
+    if (
+      parent === '' ||
+      child === '' ||
+      parent === child ||
+      ![...translation, ...rotation].every(Number.isFinite) ||
+      length < 1e-6
+    ) {
       throw new InputError({
         code: 'tf.invalid',
         message: `transform "${parent}" -> "${child}" (translation [${translation.join(', ')}], rotation [${rotation.join(', ')}]) is not a transform`,
@@ -98,24 +104,23 @@ export class TfBuffer {
     return compose(invert(this.#toAncestor(to, common, stamp)), this.#toAncestor(from, common, stamp));
   }
 
-  /** As lookup, but waits for transforms that have not arrived yet, until `deadline` resolves. */
+  /** As lookup, but waits for transforms that have not arrived yet, until `deadline` resolves; then the last reason is thrown. */
   async waitFor(target: string, source: string, stamp: Nanoseconds, deadline: Promise<unknown>): Promise<Transform> {
-    let expired = false;
-    void deadline.then(() => {
-      expired = true;
-      wake?.();
-    });
-    let wake: (() => void) | undefined;
+    const expired = deadline.then(() => 'expired' as const);
     for (;;) {
-      const changed = new Promise<void>((resolve) => (wake = resolve));
-      this.#listeners.add(wake!);
+      let wake = (): void => undefined;
+      const changed = new Promise<'changed'>((resolve) => {
+        wake = () => {
+          resolve('changed');
+        };
+      });
+      this.#listeners.add(wake);
       try {
         return this.lookup(target, source, stamp);
       } catch (error) {
-        if (!(error instanceof RetryableError) || expired) throw error;
-        await changed;
+        if (!(error instanceof RetryableError) || (await Promise.race([changed, expired])) === 'expired') throw error;
       } finally {
-        this.#listeners.delete(wake!);
+        this.#listeners.delete(wake);
       }
     }
   }
@@ -180,7 +185,11 @@ export class TfBuffer {
     const before = samples[low]!;
     const after = samples[high]!;
     if (after.stamp === before.stamp) return before.transform;
-    return interpolate(before.transform, after.transform, Number(stamp - before.stamp) / Number(after.stamp - before.stamp));
+    return interpolate(
+      before.transform,
+      after.transform,
+      Number(stamp - before.stamp) / Number(after.stamp - before.stamp),
+    );
   }
 }
 

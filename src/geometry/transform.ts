@@ -67,18 +67,25 @@ export function invert(transform: Transform): Transform {
 export function slerp(a: Quaternion, b: Quaternion, fraction: number): Quaternion {
   const p = normalizeQuaternion(a);
   let q = normalizeQuaternion(b);
-  let cosine = p[0] * q[0] + p[1] * q[1] + p[2] * q[2] + p[3] * q[3];
+  const cosine = p[0] * q[0] + p[1] * q[1] + p[2] * q[2] + p[3] * q[3];
   if (cosine < 0) {
     q = [-q[0], -q[1], -q[2], -q[3]];
-    cosine = -cosine;
   }
   // |p - q| and |p + q| give the angle to full precision at both ends, where acos loses half the digits.
   const difference = Math.hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2], p[3] - q[3]);
   const sum = Math.hypot(p[0] + q[0], p[1] + q[1], p[2] + q[2], p[3] + q[3]);
   const angle = 2 * Math.atan2(difference, sum);
   const sine = Math.sin(angle);
-  const [wp, wq] = sine < 1e-12 ? [1 - fraction, fraction] : [Math.sin((1 - fraction) * angle) / sine, Math.sin(fraction * angle) / sine];
-  return normalizeQuaternion([wp * p[0] + wq * q[0], wp * p[1] + wq * q[1], wp * p[2] + wq * q[2], wp * p[3] + wq * q[3]]);
+  const [wp, wq] =
+    sine < 1e-12
+      ? [1 - fraction, fraction]
+      : [Math.sin((1 - fraction) * angle) / sine, Math.sin(fraction * angle) / sine];
+  return normalizeQuaternion([
+    wp * p[0] + wq * q[0],
+    wp * p[1] + wq * q[1],
+    wp * p[2] + wq * q[2],
+    wp * p[3] + wq * q[3],
+  ]);
 }
 
 export function interpolate(a: Transform, b: Transform, fraction: number): Transform {

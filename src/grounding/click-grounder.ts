@@ -35,7 +35,11 @@ export class ClickGrounder implements Grounder {
     if (!click) return null;
     this.#clicks.delete(frame.camera);
     if (!frame.depth) {
-      throw new InputError({ code: 'grounding.no-depth', message: `camera ${frame.camera} has no depth, so a click on it cannot be lifted`, remedy: 'click on a camera with depth' });
+      throw new InputError({
+        code: 'grounding.no-depth',
+        message: `camera ${frame.camera} has no depth, so a click on it cannot be lifted`,
+        remedy: 'click on a camera with depth',
+      });
     }
     const color = await frame.color();
     const depth = await frame.depth();
@@ -43,16 +47,31 @@ export class ClickGrounder implements Grounder {
     const points = liftMask(mask, depth, frame.model, this.#options);
     const lifted = points.filter((point): point is QueryPoint & { position: Vector3 } => point.position !== null);
     if (lifted.length === 0) {
-      throw new InputError({ code: 'grounding.no-point', message: `no point of the object at (${click.join(', ')}) could be lifted: ${points[0]?.refused ?? 'its mask is empty'}`, remedy: 'click another place on the object' });
+      throw new InputError({
+        code: 'grounding.no-point',
+        message: `no point of the object at (${click.join(', ')}) could be lifted: ${points[0]?.refused ?? 'its mask is empty'}`,
+        remedy: 'click another place on the object',
+      });
     }
     const now = new TrackingImage(color);
     const earlier = await Promise.all(request.window.slice(0, -1).map((past) => historyOf(past, now, lifted, request)));
-    return { camera: frame.camera, frameId: frame.frameId, stamp: frame.stamp, points, history: [...earlier, lifted.map((point) => point.position)] };
+    return {
+      camera: frame.camera,
+      frameId: frame.frameId,
+      stamp: frame.stamp,
+      points,
+      history: [...earlier, lifted.map((point) => point.position)],
+    };
   }
 }
 
 /** Where the points were in an earlier picture, in the camera frame of t0; null where they cannot be followed or lifted. */
-async function historyOf(past: CameraFrame, now: TrackingImage, points: readonly (QueryPoint & { position: Vector3 })[], request: GroundingRequest): Promise<(Vector3 | null)[]> {
+async function historyOf(
+  past: CameraFrame,
+  now: TrackingImage,
+  points: readonly (QueryPoint & { position: Vector3 })[],
+  request: GroundingRequest,
+): Promise<(Vector3 | null)[]> {
   if (!past.depth) return points.map(() => null);
   const then = new TrackingImage(await past.color());
   const depth = await past.depth();

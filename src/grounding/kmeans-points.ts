@@ -61,14 +61,18 @@ function seedCentres(xs: readonly number[], ys: readonly number[], k: number, ra
     let bestSum = Infinity;
     for (let c = 0; c < candidates; c++) {
       const chosen = drawIndex(nearest, total, random);
-      const sum = nearest.reduce((s, d, i) => s + Math.min(d, (xs[i]! - xs[chosen]!) ** 2 + (ys[i]! - ys[chosen]!) ** 2), 0);
+      const sum = nearest.reduce(
+        (s, d, i) => s + Math.min(d, (xs[i]! - xs[chosen]!) ** 2 + (ys[i]! - ys[chosen]!) ** 2),
+        0,
+      );
       if (sum < bestSum) {
         bestSum = sum;
         best = chosen;
       }
     }
     centres.push([xs[best]!, ys[best]!]);
-    for (let i = 0; i < nearest.length; i++) nearest[i] = Math.min(nearest[i]!, (xs[i]! - xs[best]!) ** 2 + (ys[i]! - ys[best]!) ** 2);
+    for (let i = 0; i < nearest.length; i++)
+      nearest[i] = Math.min(nearest[i]!, (xs[i]! - xs[best]!) ** 2 + (ys[i]! - ys[best]!) ** 2);
   }
   return centres;
 }

@@ -22,7 +22,12 @@ export interface LiftPointsOptions {
 }
 
 /** Given pixels, each lifted where it can be. Nothing is replaced: who clicks means that pixel. */
-export function liftClicks(pixels: readonly Pixel[], depth: DepthImage, camera: Camera, lifting: LiftingOptions = DEFAULT_LIFTING): readonly QueryPoint[] {
+export function liftClicks(
+  pixels: readonly Pixel[],
+  depth: DepthImage,
+  camera: Camera,
+  lifting: LiftingOptions = DEFAULT_LIFTING,
+): readonly QueryPoint[] {
   return pixels.map((pixel) => {
     const lifted = liftPixel(pixel, depth, camera, lifting);
     return lifted.position ? { pixel, position: lifted.position } : { pixel, position: null, refused: lifted.message };
@@ -33,7 +38,12 @@ export function liftClicks(pixels: readonly Pixel[], depth: DepthImage, camera: 
  * Points spread over a mask, one from each of k compact parts of it: the pixel nearest to the part's centre that can be lifted. A part without
  * any such pixel is reported as refused, at its centre; then a neighbouring part gives a second point where it can.
  */
-export function liftMask(mask: MaskImage, depth: DepthImage, camera: Camera, options: LiftPointsOptions): readonly QueryPoint[] {
+export function liftMask(
+  mask: MaskImage,
+  depth: DepthImage,
+  camera: Camera,
+  options: LiftPointsOptions,
+): readonly QueryPoint[] {
   const lifting = options.lifting ?? DEFAULT_LIFTING;
   const inner = erode(mask, RIM_PX);
   const clusters = clusterMask(inner.data.some((value) => value !== 0) ? inner : mask, options.points, options.seed);
@@ -54,7 +64,14 @@ export function liftMask(mask: MaskImage, depth: DepthImage, camera: Camera, opt
 }
 
 /** @param used pixels already taken; the chosen one is added. */
-function bestPoint(centre: Pixel, pixels: readonly Pixel[], depth: DepthImage, camera: Camera, lifting: LiftingOptions, used: Set<string>): QueryPoint {
+function bestPoint(
+  centre: Pixel,
+  pixels: readonly Pixel[],
+  depth: DepthImage,
+  camera: Camera,
+  lifting: LiftingOptions,
+  used: Set<string>,
+): QueryPoint {
   const nearestFirst = pixels
     .filter((pixel) => !used.has(pixel.join()))
     .map((pixel) => [Math.hypot(pixel[0] - centre[0], pixel[1] - centre[1]), pixel] as const)

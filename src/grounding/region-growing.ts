@@ -23,16 +23,30 @@ export const DEFAULT_REGION: RegionOptions = { depthStep: 0.015, depthStepColor:
  * where its area changes least, which is the criterion of maximally stable regions (Matas et al., BMVC 2002). Sizes of colour and depth must be equal.
  * @throws InputError `click.outside` or `click.hole`.
  */
-export function growRegion(color: RgbImage, depth: DepthImage, camera: Camera, click: Pixel, options: RegionOptions = DEFAULT_REGION): MaskImage {
+export function growRegion(
+  color: RgbImage,
+  depth: DepthImage,
+  camera: Camera,
+  click: Pixel,
+  options: RegionOptions = DEFAULT_REGION,
+): MaskImage {
   const { width, height } = depth;
   const x = Math.round(click[0]);
   const y = Math.round(click[1]);
   if (!(x >= 0 && y >= 0 && x < width && y < height)) {
-    throw new InputError({ code: 'click.outside', message: `the click (${click[0]}, ${click[1]}) is outside the ${width}x${height} image`, remedy: 'click inside the image' });
+    throw new InputError({
+      code: 'click.outside',
+      message: `the click (${click[0]}, ${click[1]}) is outside the ${width}x${height} image`,
+      remedy: 'click inside the image',
+    });
   }
   const seed = y * width + x;
   if (Number.isNaN(depth.data[seed])) {
-    throw new InputError({ code: 'click.hole', message: `the click (${click[0]}, ${click[1]}) has no depth measurement (a hole)`, remedy: 'click another pixel of the object' });
+    throw new InputError({
+      code: 'click.hole',
+      message: `the click (${click[0]}, ${click[1]}) has no depth measurement (a hole)`,
+      remedy: 'click another pixel of the object',
+    });
   }
   const lab = new LabImage(color);
   const surfaces: Surfaces = { depth, barred: supportPixels(depth, camera, [x, y]) };
@@ -54,7 +68,7 @@ export function erode(mask: MaskImage, radiusPx: number): MaskImage {
   const data = new Uint8Array(mask.data.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      let inside = true;
+      let inside = mask.data[y * width + x] !== 0;
       for (let dy = -radiusPx; inside && dy <= radiusPx; dy++) {
         for (let dx = -radiusPx; inside && dx <= radiusPx; dx++) {
           const nx = x + dx;
@@ -84,8 +98,14 @@ const BREAKOUT = 8;
 const LIGHTNESS_WEIGHT = 0.3;
 
 /** @param samples pixels whose median colour is the colour of the region. */
-function stableRegion(lab: LabImage, { depth, barred }: Surfaces, seeds: readonly number[], samples: readonly number[], options: RegionOptions): Uint8Array {
-  const { width, height } = depth;
+function stableRegion(
+  lab: LabImage,
+  { depth, barred }: Surfaces,
+  seeds: readonly number[],
+  samples: readonly number[],
+  options: RegionOptions,
+): Uint8Array {
+  const { width } = depth;
   const model = lab.median(samples);
   const most = options.maxShare * depth.data.length;
   const levelOf = new Uint16Array(depth.data.length).fill(0xffff);
@@ -108,14 +128,27 @@ function stableRegion(lab: LabImage, { depth, barred }: Surfaces, seeds: readonl
       done[at] = 1;
       area++;
       const x = at % width;
-      const y = Math.floor(at / width);
       const z = depth.data[at]!;
-      for (const next of [x > 0 ? at - 1 : -1, x < width - 1 ? at + 1 : -1, y > 0 ? at - width : -1, y < height - 1 ? at + width : -1]) {
-        if (next < 0 || done[next] !== 0 || barred[next] !== 0) continue;
+      for (let side = 0; side < 4; side++) {
+        const next =
+          side === 0
+            ? x > 0
+              ? at - 1
+              : -1
+            : side === 1
+              ? x < width - 1
+                ? at + 1
+                : -1
+              : side === 2
+                ? at - width
+                : at + width;
+        if (next < 0 || next >= done.length || done[next] !== 0 || barred[next] !== 0) continue;
         const step = Math.abs(depth.data[next]! - z) / (options.depthStep * z);
         // Holes end the region.
         if (Number.isNaN(step)) continue;
-        const cost = Math.hypot(lab.distance(next, model), step <= 1 ? 0 : step * options.depthStepColor);
+        const colorCost = lab.distance(next, model);
+        const depthCost = step <= 1 ? 0 : step * options.depthStepColor;
+        const cost = Math.sqrt(colorCost * colorCost + depthCost * depthCost);
         offer(next, Math.max(level, Math.ceil(cost * LEVELS_PER_UNIT)));
       }
     }
@@ -205,15 +238,18 @@ function fillHoles(region: Uint8Array, width: number, height: number): Uint8Arra
 class LabImage {
   readonly #image: RgbImage;
   readonly #lab: Float32Array;
+  readonly #known: Uint8Array;
 
   constructor(image: RgbImage) {
     this.#image = image;
-    this.#lab = new Float32Array(image.data.length).fill(Number.NaN);
+    this.#lab = new Float32Array(image.data.length);
+    this.#known = new Uint8Array(image.data.length / 3);
   }
 
   median(pixels: readonly number[]): readonly [number, number, number] {
+    for (const at of pixels) this.#compute(at);
     const channel = (c: number): number => {
-      const values = pixels.map((at) => this.#at(at)[c]!).sort((a, b) => a - b);
+      const values = pixels.map((at) => this.#lab[at * 3 + c]!).sort((a, b) => a - b);
       return values[values.length >> 1]!;
     };
     return [channel(0), channel(1), channel(2)];
@@ -221,29 +257,32 @@ class LabImage {
 
   /** Distance of colours with lightness counted less: shading changes it, and colour hardly. */
   distance(at: number, color: readonly [number, number, number]): number {
-    const [l, a, b] = this.#at(at) as unknown as [number, number, number];
-    return Math.hypot(LIGHTNESS_WEIGHT * (l - color[0]), a - color[1], b - color[2]);
+    this.#compute(at);
+    const l = LIGHTNESS_WEIGHT * (this.#lab[at * 3]! - color[0]);
+    const a = this.#lab[at * 3 + 1]! - color[1];
+    const b = this.#lab[at * 3 + 2]! - color[2];
+    return Math.sqrt(l * l + a * a + b * b);
   }
 
-  #at(at: number): Float32Array {
-    const lab = this.#lab.subarray(at * 3, at * 3 + 3);
-    if (Number.isNaN(lab[0])) {
-      const { data } = this.#image;
-      const r = LINEAR[data[at * 3]!]!;
-      const g = LINEAR[data[at * 3 + 1]!]!;
-      const b = LINEAR[data[at * 3 + 2]!]!;
-      const x = labCurve((0.4124564 * r + 0.3575761 * g + 0.1804375 * b) / 0.95047);
-      const y = labCurve(0.2126729 * r + 0.7151522 * g + 0.072175 * b);
-      const z = labCurve((0.0193339 * r + 0.119192 * g + 0.9503041 * b) / 1.08883);
-      lab[0] = 116 * y - 16;
-      lab[1] = 500 * (x - y);
-      lab[2] = 200 * (y - z);
-    }
-    return lab;
+  #compute(at: number): void {
+    if (this.#known[at] !== 0) return;
+    this.#known[at] = 1;
+    const { data } = this.#image;
+    const r = LINEAR[data[at * 3]!]!;
+    const g = LINEAR[data[at * 3 + 1]!]!;
+    const b = LINEAR[data[at * 3 + 2]!]!;
+    const x = labCurve((0.4124564 * r + 0.3575761 * g + 0.1804375 * b) / 0.95047);
+    const y = labCurve(0.2126729 * r + 0.7151522 * g + 0.072175 * b);
+    const z = labCurve((0.0193339 * r + 0.119192 * g + 0.9503041 * b) / 1.08883);
+    this.#lab[at * 3] = 116 * y - 16;
+    this.#lab[at * 3 + 1] = 500 * (x - y);
+    this.#lab[at * 3 + 2] = 200 * (y - z);
   }
 }
 
-const LINEAR = Float64Array.from({ length: 256 }, (_, i) => (i / 255 <= 0.04045 ? i / 255 / 12.92 : ((i / 255 + 0.055) / 1.055) ** 2.4));
+const LINEAR = Float64Array.from({ length: 256 }, (_, i) =>
+  i / 255 <= 0.04045 ? i / 255 / 12.92 : ((i / 255 + 0.055) / 1.055) ** 2.4,
+);
 
 function labCurve(t: number): number {
   return t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116;

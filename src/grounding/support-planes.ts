@@ -33,7 +33,8 @@ export function supportPixels(depth: DepthImage, camera: Camera, click: Pixel): 
     for (let x = Math.max(0, click[0] - radiusPx); x <= Math.min(width - 1, click[0] + radiusPx); x++) {
       const z = data[y * width + x]!;
       const point = Math.abs(z - clickZ) <= REACH_M ? camera.unproject([x, y], z) : null;
-      if (point && Math.hypot(point[0] - centre[0], point[1] - centre[1], point[2] - centre[2]) <= REACH_M) near.push({ at: y * width + x, point });
+      if (point && Math.hypot(point[0] - centre[0], point[1] - centre[1], point[2] - centre[2]) <= REACH_M)
+        near.push({ at: y * width + x, point });
     }
   }
   // Noise of triangulating depth cameras grows with the square of the distance (Khoshelham and Elberink 2012: 1.4e-3 z^2 for the Kinect).
@@ -41,7 +42,11 @@ export function supportPixels(depth: DepthImage, camera: Camera, click: Pixel): 
   const random = seededRandom(1);
   const wanted = MIN_SHARE * near.length;
   for (let round = 0; round < MOST_PLANES && near.length > wanted && near.length >= 30; round++) {
-    const plane = bestPlane(near.map(({ point }) => point), tolerance, random);
+    const plane = bestPlane(
+      near.map(({ point }) => point),
+      tolerance,
+      random,
+    );
     if (!plane) break;
     const inliers = near.filter(({ point }) => Math.abs(distanceTo(plane, point)) <= tolerance);
     if (inliers.length < wanted) break;
@@ -60,7 +65,8 @@ function bestPlane(points: readonly Vector3[], tolerance: number, random: () => 
     const pick = (): Vector3 => sample[Math.floor(random() * sample.length)]!;
     const plane = planeThrough(pick(), pick(), pick());
     if (!plane) continue;
-    const count = sample.reduce((sum, point) => sum + (Math.abs(distanceTo(plane, point)) <= tolerance ? 1 : 0), 0);
+    let count = 0;
+    for (const point of sample) if (Math.abs(distanceTo(plane, point)) <= tolerance) count++;
     if (count > bestCount) {
       bestCount = count;
       best = plane;

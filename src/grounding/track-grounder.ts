@@ -30,7 +30,8 @@ export class TrackGrounder implements Grounder {
       const rows = window.map((frame) => this.#row(frame.stamp));
       const t0 = rows.at(-1)!;
       const points: QueryPoint[] = tracks.map((n) => ({
-        pixel: this.#tracks.pixels?.[t0]?.[n] ?? last.model.project(this.#tracks.positions[t0]![n]!) ?? [Number.NaN, Number.NaN],
+        pixel: this.#tracks.pixels?.[t0]?.[n] ??
+          last.model.project(this.#tracks.positions[t0]![n]!) ?? [Number.NaN, Number.NaN],
         position: this.#tracks.positions[t0]![n]!,
       }));
       return {
@@ -38,7 +39,9 @@ export class TrackGrounder implements Grounder {
         frameId: last.frameId,
         stamp: last.stamp,
         points,
-        history: rows.map((row) => tracks.map((n) => (this.#tracks.visible[row]![n] ? this.#tracks.positions[row]![n]! : null))),
+        history: rows.map((row) =>
+          tracks.map((n) => (this.#tracks.visible[row]![n] ? this.#tracks.positions[row]![n]! : null)),
+        ),
       };
     });
   }
@@ -48,7 +51,9 @@ export class TrackGrounder implements Grounder {
     const { points, seed } = this.#options;
     const rows = stamps.map((stamp) => this.#row(stamp));
     const all = this.#tracks.positions[0]!.map((_, n) => n);
-    const usable = all.filter((n) => rows.every((row) => this.#tracks.visible[row]![n] === true && this.#tracks.positions[row]![n] !== null));
+    const usable = all.filter((n) =>
+      rows.every((row) => this.#tracks.visible[row]![n] === true && this.#tracks.positions[row]![n] !== null),
+    );
     // A clip was made for exactly these points, in this order.
     if (this.#tracks.t0 !== null && usable.length === all.length) return { tracks: all };
     if (usable.length < points) {
@@ -67,7 +72,11 @@ export class TrackGrounder implements Grounder {
   #row(stamp: Nanoseconds): number {
     const row = trackRow(this.#tracks, stamp);
     if (row !== null) return row;
-    throw new InputError({ code: 'grounding.no-track', message: 'the tracks of the recording do not cover this picture', remedy: 'use tracks of the same episode' });
+    throw new InputError({
+      code: 'grounding.no-track',
+      message: 'the tracks of the recording do not cover this picture',
+      remedy: 'use tracks of the same episode',
+    });
   }
 
   /** Track behind each query point of a window that ends at `stamps`' last; for comparing a forecast with the truth. */

@@ -20,15 +20,21 @@ interface Topic {
 const TRANSPORTS = /\/(compressed|compressedDepth|ffmpeg|theora)$/;
 const DEPTH = /depth/i;
 /** Where the camera's own name ends and the name of the picture begins. */
-const PICTURE = /\/(color|colour|rgb|image|image_raw|image_rect|image_color|left|right|depth|aligned_depth_to_color|camera_info)(\/|_|$)/;
+const PICTURE =
+  /\/(color|colour|rgb|image|image_raw|image_rect|image_color|left|right|depth|aligned_depth_to_color|camera_info)(\/|_|$)/;
 
 /**
  * Cameras among the topics of a recording or graph: every colour image with a CameraInfo beside it, and the depth image nearest to it by name.
  * Follows the names of the RealSense and ZED drivers and of image_transport; a raw topic is preferred to its compressed twin.
  */
 export function findCameras(topics: readonly Topic[]): readonly CameraTopics[] {
-  const images = topics.filter((t): t is { topic: string; type: ImageType } => t.type === 'sensor_msgs/msg/Image' || t.type === 'sensor_msgs/msg/CompressedImage');
-  const infos = new Set(topics.filter((t) => t.type === ('sensor_msgs/msg/CameraInfo' satisfies MessageType)).map((t) => t.topic));
+  const images = topics.filter(
+    (t): t is { topic: string; type: ImageType } =>
+      t.type === 'sensor_msgs/msg/Image' || t.type === 'sensor_msgs/msg/CompressedImage',
+  );
+  const infos = new Set(
+    topics.filter((t) => t.type === ('sensor_msgs/msg/CameraInfo' satisfies MessageType)).map((t) => t.topic),
+  );
   const preferred = withoutTwins(images);
   const depths = preferred.filter(({ topic }) => DEPTH.test(topic));
   const names = new Set<string>();
@@ -45,18 +51,24 @@ export function findCameras(topics: readonly Topic[]): readonly CameraTopics[] {
 }
 
 /** Of `x/image`, `x/image/compressed` and `x/image/compressedDepth` the raw one, else the first. */
-function withoutTwins(images: readonly { topic: string; type: ImageType }[]): readonly { topic: string; type: ImageType }[] {
+function withoutTwins(
+  images: readonly { topic: string; type: ImageType }[],
+): readonly { topic: string; type: ImageType }[] {
   const byBase = new Map<string, { topic: string; type: ImageType }>();
   for (const image of images) {
     const base = image.topic.replace(TRANSPORTS, '');
     const known = byBase.get(base);
-    if (!known || (known.type === 'sensor_msgs/msg/CompressedImage' && image.type === 'sensor_msgs/msg/Image')) byBase.set(base, image);
+    if (!known || (known.type === 'sensor_msgs/msg/CompressedImage' && image.type === 'sensor_msgs/msg/Image'))
+      byBase.set(base, image);
   }
   return [...byBase.values()];
 }
 
 /** The depth topic that shares most of its path with the colour topic, one that says it is aligned first; null when nothing is shared. */
-function nearestByName(color: string, depths: readonly { topic: string; type: ImageType }[]): { topic: string; type: ImageType } | null {
+function nearestByName(
+  color: string,
+  depths: readonly { topic: string; type: ImageType }[],
+): { topic: string; type: ImageType } | null {
   const shared = (topic: string): number => {
     const a = color.split('/').slice(1);
     const b = topic.split('/').slice(1);
@@ -64,7 +76,12 @@ function nearestByName(color: string, depths: readonly { topic: string; type: Im
     return different < 0 ? a.length : different;
   };
   const score = (topic: string): number => shared(topic) * 2 + (/aligned|registered/.test(topic) ? 1 : 0);
-  return depths.filter(({ topic }) => shared(topic) > 0).reduce<{ topic: string; type: ImageType } | null>((best, d) => (best && score(best.topic) >= score(d.topic) ? best : d), null);
+  return depths
+    .filter(({ topic }) => shared(topic) > 0)
+    .reduce<{ topic: string; type: ImageType } | null>(
+      (best, d) => (best && score(best.topic) >= score(d.topic) ? best : d),
+      null,
+    );
 }
 
 function cameraName(base: string): string {

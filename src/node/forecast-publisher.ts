@@ -1,5 +1,14 @@
 import { DEFAULT_QOS, LATCHED_QOS, type Bus, type Publisher } from '../bus/bus.js';
-import type { CompressedImage, DiagnosticArray, MarkerArray, MessageTypes, PathMessage, PointCloud2, PointForecastMessage, QueryPointsMessage } from '../bus/messages.js';
+import type {
+  CompressedImage,
+  DiagnosticArray,
+  MarkerArray,
+  MessageTypes,
+  PathMessage,
+  PointCloud2,
+  PointForecastMessage,
+  QueryPointsMessage,
+} from '../bus/messages.js';
 import type { Forecast } from '../core/forecast.js';
 import type { CameraFrame } from '../core/observation.js';
 import type { QueryPoints } from '../core/query-points.js';
@@ -49,8 +58,18 @@ export class ForecastPublisher {
     publishIfHeard(this.#path, () => centroidPath(forecast));
     publishIfHeard(this.#markers, () => this.#shown.update(query, forecast));
     if (this.#overlay.subscriberCount === 0) return;
-    const png = await overlayPng({ image: await frame.color(), camera: frame.model, query, forecast, caption: forecast.instruction });
-    this.#overlay.publish({ header: { stamp: toTimeMessage(frame.stamp), frame_id: frame.frameId }, format: 'png', data: png });
+    const png = await overlayPng({
+      image: await frame.color(),
+      camera: frame.model,
+      query,
+      forecast,
+      caption: forecast.instruction,
+    });
+    this.#overlay.publish({
+      header: { stamp: toTimeMessage(frame.stamp), frame_id: frame.frameId },
+      format: 'png',
+      data: png,
+    });
   }
 
   diagnostics(now: Nanoseconds, refusals: readonly Refusal[], counts: Readonly<Record<string, number>>): void {
@@ -60,16 +79,31 @@ export class ForecastPublisher {
         {
           level: refusals.length === 0 ? DIAGNOSTIC_OK : DIAGNOSTIC_WARN,
           name: 'molmo_motion_planner',
-          message: refusals.length === 0 ? 'all inputs are usable' : refusals.map((r) => `${r.message} (${r.count} times)`).join('; '),
+          message:
+            refusals.length === 0
+              ? 'all inputs are usable'
+              : refusals.map((r) => `${r.message} (${r.count} times)`).join('; '),
           hardware_id: '',
-          values: [...Object.entries(counts).map(([key, value]) => ({ key, value: String(value) })), ...refusals.map((r) => ({ key: `${r.stage}.${r.code}`, value: String(r.count) }))],
+          values: [
+            ...Object.entries(counts).map(([key, value]) => ({ key, value: String(value) })),
+            ...refusals.map((r) => ({ key: `${r.stage}.${r.code}`, value: String(r.count) })),
+          ],
         },
       ],
     }));
   }
 
   close(): void {
-    for (const publisher of [this.#queryPoints, this.#forecast, this.#markers, this.#path, this.#points, this.#overlay, this.#diagnostics]) publisher.close();
+    for (const publisher of [
+      this.#queryPoints,
+      this.#forecast,
+      this.#markers,
+      this.#path,
+      this.#points,
+      this.#overlay,
+      this.#diagnostics,
+    ])
+      publisher.close();
   }
 }
 

@@ -23,7 +23,11 @@ export interface InputTopics {
   readonly click: string;
 }
 
-export const DEFAULT_INPUT_TOPICS: InputTopics = { instruction: '/instruction', joints: '/joint_states', click: '/molmo_motion/click' };
+export const DEFAULT_INPUT_TOPICS: InputTopics = {
+  instruction: '/instruction',
+  joints: '/joint_states',
+  click: '/molmo_motion/click',
+};
 
 /** What the node publishes. */
 export const OUTPUT_TOPICS = {

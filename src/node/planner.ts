@@ -67,8 +67,12 @@ export class Planner {
     this.results = this.#results.asObservable();
     this.failures = this.#failures.asObservable();
     for (const camera of options.cameras) this.#subscribeCamera(camera);
-    this.#listen('/tf', 'tf2_msgs/msg/TFMessage', DEFAULT_QOS, ({ message }) => { this.#addTransforms(message, false); });
-    this.#listen('/tf_static', 'tf2_msgs/msg/TFMessage', STATIC_TF_QOS, ({ message }) => { this.#addTransforms(message, true); });
+    this.#listen('/tf', 'tf2_msgs/msg/TFMessage', DEFAULT_QOS, ({ message }) => {
+      this.#addTransforms(message, false);
+    });
+    this.#listen('/tf_static', 'tf2_msgs/msg/TFMessage', STATIC_TF_QOS, ({ message }) => {
+      this.#addTransforms(message, true);
+    });
     this.#listen(options.topics.joints, 'sensor_msgs/msg/JointState', SENSOR_QOS, ({ message }) => {
       this.#armJoints ??= findArmJoints(message.name);
       // Messages of other publishers (a gripper, a mobile base) share the topic; they are not this arm's.
@@ -77,16 +81,24 @@ export class Planner {
       this.counts.jointStates++;
     });
     if (options.instruction === undefined) {
-      this.#listen(options.topics.instruction, 'std_msgs/msg/String', LATCHED_QOS, ({ message }) => { this.#instruction = message.data.trim(); });
+      this.#listen(options.topics.instruction, 'std_msgs/msg/String', LATCHED_QOS, ({ message }) => {
+        this.#instruction = message.data.trim();
+      });
     }
-    this.#subscriptions.push(bus.clock.jumps.subscribe((by) => { if (by < 0n) this.#clear(); }));
+    this.#subscriptions.push(
+      bus.clock.jumps.subscribe((by) => {
+        if (by < 0n) this.#clear();
+      }),
+    );
   }
 
   /** Lets clicks on the bus reach a grounder: the point is a pixel, its frame a camera's optical frame or name. */
   acceptClicks(grounder: ClickGrounder): void {
     this.#listen(this.#options.topics.click, 'geometry_msgs/msg/PointStamped', DEFAULT_QOS, ({ message }) => {
       const { frame_id: frame } = message.header;
-      const camera = this.#options.cameras.find((c) => c.camera === frame || frame.startsWith(c.camera))?.camera ?? this.#options.forecastCamera;
+      const camera =
+        this.#options.cameras.find((c) => c.camera === frame || frame.startsWith(c.camera))?.camera ??
+        this.#options.forecastCamera;
       grounder.click(camera, [message.point.x, message.point.y]);
     });
   }
@@ -115,18 +127,41 @@ export class Planner {
     const { maxIntervalS, depthScaleM, window } = this.#options;
     this.#windows.set(camera.camera, new ObservationWindow(window));
     const stream = new CameraStream(
-      { camera: camera.camera, hasDepth: camera.depth !== null, rectified: camera.rectified, depthScaleM, maxInterval: fromSeconds(maxIntervalS), queueSize: QUEUE_SIZE },
-      (frame) => { this.#addFrame(frame); },
-      (error) => { this.refusals.add('sensing', error); },
+      {
+        camera: camera.camera,
+        hasDepth: camera.depth !== null,
+        rectified: camera.rectified,
+        depthScaleM,
+        maxInterval: fromSeconds(maxIntervalS),
+        queueSize: QUEUE_SIZE,
+      },
+      (frame) => {
+        this.#addFrame(frame);
+      },
+      (error) => {
+        this.refusals.add('sensing', error);
+      },
     );
     this.#streams.set(camera.camera, stream);
-    this.#listen(camera.info, 'sensor_msgs/msg/CameraInfo', SENSOR_QOS, ({ message }) => { stream.addInfo(message); });
-    this.#listen(camera.color.topic, camera.color.type, SENSOR_QOS, ({ message }) => { stream.addColor(message); });
-    if (camera.depth) this.#listen(camera.depth.topic, camera.depth.type, SENSOR_QOS, ({ message }) => { stream.addDepth(message); });
+    this.#listen(camera.info, 'sensor_msgs/msg/CameraInfo', SENSOR_QOS, ({ message }) => {
+      stream.addInfo(message);
+    });
+    this.#listen(camera.color.topic, camera.color.type, SENSOR_QOS, ({ message }) => {
+      stream.addColor(message);
+    });
+    if (camera.depth)
+      this.#listen(camera.depth.topic, camera.depth.type, SENSOR_QOS, ({ message }) => {
+        stream.addDepth(message);
+      });
   }
 
   /** A message that cannot be used is counted with its reason, and the next one is awaited. */
-  #listen<T extends MessageType>(topic: string, type: T, qos: Qos, handle: (stamped: Stamped<MessageTypes[T]>) => void): void {
+  #listen<T extends MessageType>(
+    topic: string,
+    type: T,
+    qos: Qos,
+    handle: (stamped: Stamped<MessageTypes[T]>) => void,
+  ): void {
     this.#subscriptions.push(
       this.#bus.subscribe(topic, type, qos).subscribe((stamped) => {
         try {
@@ -143,7 +178,12 @@ export class Planner {
       const { translation: t, rotation: r } = transform;
       try {
         this.#tf.set(
-          { parent: header.frame_id, child, stamp: fromTimeMessage(header.stamp), transform: { translation: [t.x, t.y, t.z], rotation: [r.x, r.y, r.z, r.w] } },
+          {
+            parent: header.frame_id,
+            child,
+            stamp: fromTimeMessage(header.stamp),
+            transform: { translation: [t.x, t.y, t.z], rotation: [r.x, r.y, r.z, r.w] },
+          },
           isStatic,
         );
         this.counts.transforms++;
@@ -180,7 +220,10 @@ export class Planner {
       stage = 'forecasting';
       const observation = this.#observation(query, window);
       const forecast = await this.latencies.time('forecasting', () =>
-        this.#forecaster.forecast({ query: grounded, instruction: this.#instruction, window, stepS: this.#options.window.stepS }, this.#abort.signal),
+        this.#forecaster.forecast(
+          { query: grounded, instruction: this.#instruction, window, stepS: this.#options.window.stepS },
+          this.#abort.signal,
+        ),
       );
       this.counts.forecasts++;
       stage = 'visualization';
@@ -196,7 +239,11 @@ export class Planner {
 
   async #ground(window: readonly CameraFrame[]): Promise<QueryPoints | null> {
     if (this.#instruction === '') {
-      throw new InputError({ code: 'instruction.empty', message: 'there is no instruction yet, or it is empty', remedy: `publish it on ${this.#options.topics.instruction}, or give --instruction` });
+      throw new InputError({
+        code: 'instruction.empty',
+        message: 'there is no instruction yet, or it is empty',
+        remedy: `publish it on ${this.#options.topics.instruction}, or give --instruction`,
+      });
     }
     const t0 = window.at(-1)!;
     const intoT0 = (frame: CameraFrame): Transform => this.#betweenCameras(frame, t0);
@@ -211,7 +258,10 @@ export class Planner {
   #betweenCameras(from: CameraFrame, to: CameraFrame): Transform {
     if (from.stamp === to.stamp || !this.#tf.frames.includes(to.frameId)) return IDENTITY;
     const fixed = this.#options.fixedFrame ?? this.#tf.rootOf(to.frameId);
-    return compose(invert(this.#tf.lookup(fixed, to.frameId, to.stamp)), this.#tf.lookup(fixed, from.frameId, from.stamp));
+    return compose(
+      invert(this.#tf.lookup(fixed, to.frameId, to.stamp)),
+      this.#tf.lookup(fixed, from.frameId, from.stamp),
+    );
   }
 
   #observation(query: QueryPoints, window: readonly CameraFrame[]): Observation {
@@ -234,6 +284,10 @@ export class Planner {
 }
 
 function unreadable(topic: string, cause: unknown): InputError {
-  return new InputError({ code: 'message.unreadable', message: `a message on ${topic} cannot be read: ${describeError(cause)}`, remedy: 'check that its publisher uses the message type of the topic', cause });
+  return new InputError({
+    code: 'message.unreadable',
+    message: `a message on ${topic} cannot be read: ${describeError(cause)}`,
+    remedy: 'check that its publisher uses the message type of the topic',
+    cause,
+  });
 }
-

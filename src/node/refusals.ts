@@ -23,7 +23,9 @@ export class RefusalCounter {
       code,
       count: (known?.count ?? 0) + 1,
       message: known?.message ?? describeError(error),
-      remedy: known?.remedy ?? (error instanceof PlannerError ? error.remedy : 'this is a fault of the software: please report it'),
+      remedy:
+        known?.remedy ??
+        (error instanceof PlannerError ? error.remedy : 'this is a fault of the software: please report it'),
     });
   }
 

@@ -53,7 +53,12 @@ export interface ReplayReport {
   readonly peak_rss_mb: number;
   readonly messages: { readonly total: number; readonly per_topic: Readonly<Record<string, number>> };
   readonly stages: {
-    readonly sensing: { readonly frames: number; readonly windows: number; readonly joint_states: number; readonly transforms: number };
+    readonly sensing: {
+      readonly frames: number;
+      readonly windows: number;
+      readonly joint_states: number;
+      readonly transforms: number;
+    };
     readonly grounding: { readonly queries: number };
     readonly forecasting: { readonly forecasts: number };
   };
@@ -78,7 +83,11 @@ const MAX_INTERVAL_S = MODEL_STEP_S / 2;
 /** Plays a recording through the stages and reports what came out. @throws InputError, OutputError, CancelledError. */
 export async function replay(recording: Recording, options: ReplayOptions): Promise<ReplayOutcome> {
   if (!recording.timeRange) {
-    throw new InputError({ code: 'recording.empty', message: `${recording.path} holds no message`, remedy: 'record again, and check the topics with: ros2 bag info' });
+    throw new InputError({
+      code: 'recording.empty',
+      message: `${recording.path} holds no message`,
+      remedy: 'record again, and check the topics with: ros2 bag info',
+    });
   }
   const usable = recording.topics.filter((topic) => topic.usable);
   const cameras = findCameras(usable);
@@ -114,7 +123,14 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
     if (recorder) recordTopics(recorder, recording);
     planner.failures.subscribe((error) => failures.set(error instanceof Error ? error.name : 'unknown', error));
     planner.results.subscribe((result) => {
-      const truth = tracks && recording.tracks ? trueFuture(recording.tracks, tracks.tracksFor(result.observation.cameras.get(result.query.camera)!.map((f) => f.stamp)), result.forecast) : null;
+      const truth =
+        recording.tracks && tracks
+          ? trueFuture(
+              recording.tracks,
+              tracks.tracksFor(result.observation.cameras.get(result.query.camera)!.map((f) => f.stamp)),
+              result.forecast,
+            )
+          : null;
       const score = truth && scoreForecast(result.forecast, truth);
       if (score) scores.push(score);
       if (!highlight || motionOf(result) > motionOf(highlight)) highlight = { ...result, truth };
@@ -144,7 +160,12 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
         peak_rss_mb: Math.round(process.resourceUsage().maxRSS / 1024),
         messages: { total: played.messages, per_topic: Object.fromEntries(played.perTopic) },
         stages: {
-          sensing: { frames: planner.counts.frames, windows: planner.counts.windows, joint_states: planner.counts.jointStates, transforms: planner.counts.transforms },
+          sensing: {
+            frames: planner.counts.frames,
+            windows: planner.counts.windows,
+            joint_states: planner.counts.jointStates,
+            transforms: planner.counts.transforms,
+          },
           grounding: { queries: planner.counts.queries },
           forecasting: { forecasts: planner.counts.forecasts },
         },
@@ -152,7 +173,13 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
         refusals: planner.refusals.list,
         problems: recording.problems,
         metrics:
-          scores.length === 0 ? null : { paper: pointMotionMetrics(scores, 'paper'), released: pointMotionMetrics(scores, 'released'), forecasts_scored: scores.length },
+          scores.length === 0
+            ? null
+            : {
+                paper: pointMotionMetrics(scores, 'paper'),
+                released: pointMotionMetrics(scores, 'released'),
+                forecasts_scored: scores.length,
+              },
       },
       highlight,
       failures: [...failures.values()],
@@ -171,7 +198,11 @@ function instructionOf(recording: Recording, options: ReplayOptions): string | n
 }
 
 /** The camera that is asked for, that the known tracks were seen from, or the first one; one with depth first. */
-function chooseCamera(cameras: readonly CameraTopics[], tracks: PointTracks | null, options: ReplayOptions): CameraTopics | null {
+function chooseCamera(
+  cameras: readonly CameraTopics[],
+  tracks: PointTracks | null,
+  options: ReplayOptions,
+): CameraTopics | null {
   const wanted = options.camera ?? options.clicks?.find((click) => click.camera !== undefined)?.camera;
   if (wanted !== undefined) {
     const found = cameras.find(({ camera }) => camera === wanted);
@@ -182,7 +213,12 @@ function chooseCamera(cameras: readonly CameraTopics[], tracks: PointTracks | nu
       remedy: 'name one of them',
     });
   }
-  return cameras.find(({ camera }) => camera === tracks?.camera) ?? cameras.find(({ depth }) => depth !== null) ?? cameras[0] ?? null;
+  return (
+    cameras.find(({ camera }) => camera === tracks?.camera) ??
+    cameras.find(({ depth }) => depth !== null) ??
+    cameras[0] ??
+    null
+  );
 }
 
 /** Everything that is played, and everything that the planner says. */
@@ -209,7 +245,12 @@ function trackStepS({ stamps }: PointTracks): number {
 
 /** Longest way of any point from its start, metres. */
 function motionOf({ forecast }: PlannerResult): number {
-  return Math.max(0, ...forecast.positions.flatMap((track, p) => track.flatMap((point) => (point ? [distance(point, forecast.start[p]!)] : []))));
+  return Math.max(
+    0,
+    ...forecast.positions.flatMap((track, p) =>
+      track.flatMap((point) => (point ? [distance(point, forecast.start[p]!)] : [])),
+    ),
+  );
 }
 
 function eitherBusy(a: Promise<void> | undefined, b: Promise<void> | undefined): Promise<void> | undefined {

@@ -6,21 +6,34 @@ import { float32Distance, type ScoredPrediction } from '../evaluation/metrics.js
 import { trackRow } from '../grounding/track-grounder.js';
 
 /** `positions[p][f]`: where the tracks behind a forecast really went; null where the recording does not know or does not see it. */
-export function trueFuture(tracks: PointTracks, indices: readonly number[], forecast: Forecast): readonly (readonly (Vector3 | null)[])[] {
+export function trueFuture(
+  tracks: PointTracks,
+  indices: readonly number[],
+  forecast: Forecast,
+): readonly (readonly (Vector3 | null)[])[] {
   const steps = forecast.positions[0]?.length ?? 0;
-  const rows = Array.from({ length: steps }, (_, f) => trackRow(tracks, forecast.stamp + fromSeconds((f + 1) * forecast.stepS)));
-  return indices.map((n) => rows.map((row) => (row !== null && tracks.visible[row]![n] === true ? (tracks.positions[row]![n] ?? null) : null)));
+  const rows = Array.from({ length: steps }, (_, f) =>
+    trackRow(tracks, forecast.stamp + fromSeconds((f + 1) * forecast.stepS)),
+  );
+  return indices.map((n) =>
+    rows.map((row) => (row !== null && tracks.visible[row]![n] === true ? (tracks.positions[row]![n] ?? null) : null)),
+  );
 }
 
 /**
  * Errors over the steps that the recording has. Where the forecast says nothing about a visible point, its start counts: silence must not
  * score better than "it stays". Null when no step is known.
  */
-export function scoreForecast(forecast: Forecast, truth: readonly (readonly (Vector3 | null)[])[]): ScoredPrediction | null {
+export function scoreForecast(
+  forecast: Forecast,
+  truth: readonly (readonly (Vector3 | null)[])[],
+): ScoredPrediction | null {
   const known = truth.reduce((most, row) => Math.max(most, row.findLastIndex((p) => p !== null) + 1), 0);
   if (known === 0) return null;
   return {
-    errors: truth.map((row, p) => row.slice(0, known).map((t, f) => (t ? float32Distance(forecast.positions[p]![f] ?? forecast.start[p]!, t) : 0))),
+    errors: truth.map((row, p) =>
+      row.slice(0, known).map((t, f) => (t ? float32Distance(forecast.positions[p]![f] ?? forecast.start[p]!, t) : 0)),
+    ),
     visible: truth.map((row) => row.slice(0, known).map((t) => t !== null)),
   };
 }

@@ -27,28 +27,28 @@ export class AtomicFile {
     }
   }
 
-  /** @throws OutputError when not everything could be written. */
-  async write(bytes: Uint8Array): Promise<void> {
+  /** The parts one behind the other. @throws OutputError when not everything could be written. */
+  async write(parts: readonly Uint8Array[]): Promise<void> {
     try {
-      // One write may take only a part, as on a disk that is filling up.
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.#handle.write(bytes, done);
-        done += bytesWritten;
+      let left = parts.filter((part) => part.length > 0);
+      while (left.length > 0) {
+        const { bytesWritten } = await this.#handle.writev(left.slice(0, MOST_PARTS));
         this.#position += BigInt(bytesWritten);
+        // One write may take only a part, as on a disk that is filling up.
+        left = dropBytes(left, bytesWritten);
       }
     } catch (cause) {
       throw outputError(this.path, cause);
     }
   }
 
-  position(): bigint {
+  get position(): bigint {
     return this.#position;
   }
 
   /** Makes the file stand under its name. @throws OutputError when the bytes could not be brought to the disk. */
   async commit(): Promise<void> {
     try {
-      await this.#handle.sync();
       await this.#handle.close();
       await rename(this.#partial, this.path);
     } catch (cause) {
@@ -67,12 +67,25 @@ export class AtomicFile {
 export async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
   const file = await AtomicFile.create(path);
   try {
-    await file.write(typeof content === 'string' ? Buffer.from(content) : content);
+    await file.write([typeof content === 'string' ? Buffer.from(content) : content]);
   } catch (error) {
     await file.abort();
     throw error;
   }
   await file.commit();
+}
+
+/** IOV_MAX of Linux. */
+const MOST_PARTS = 1024;
+
+function dropBytes(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const left = [...parts];
+  for (let drop = bytes; drop > 0;) {
+    const first = left.shift()!;
+    if (first.length > drop) left.unshift(first.subarray(drop));
+    drop -= first.length;
+  }
+  return left;
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {

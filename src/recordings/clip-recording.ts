@@ -58,7 +58,13 @@ export class ClipRecording implements Recording {
   readonly #frames: readonly string[];
   readonly #info: Omit<CameraInfo, 'header'>;
 
-  private constructor(location: string, facts: ClipFacts, tracks: PointTracks, frames: readonly string[], info: Omit<CameraInfo, 'header'>) {
+  private constructor(
+    location: string,
+    facts: ClipFacts,
+    tracks: PointTracks,
+    frames: readonly string[],
+    info: Omit<CameraInfo, 'header'>,
+  ) {
     this.path = location;
     this.facts = facts;
     this.instruction = facts.caption;
@@ -67,7 +73,12 @@ export class ClipRecording implements Recording {
     this.#info = info;
     this.topics = [
       { topic: `/${CAMERA}/color/camera_info`, type: 'sensor_msgs/msg/CameraInfo', count: frames.length, usable: true },
-      { topic: `/${CAMERA}/color/image_raw/compressed`, type: 'sensor_msgs/msg/CompressedImage', count: frames.length, usable: true },
+      {
+        topic: `/${CAMERA}/color/image_raw/compressed`,
+        type: 'sensor_msgs/msg/CompressedImage',
+        count: frames.length,
+        usable: true,
+      },
       { topic: '/instruction', type: 'std_msgs/msg/String', count: 1, usable: true },
     ];
     this.timeRange = [START, tracks.stamps[frames.length - 1]!];
@@ -77,29 +88,57 @@ export class ClipRecording implements Recording {
   static async open(location: string): Promise<ClipRecording> {
     const raw = await readClipFiles(location);
     const parsed = clipSchema.safeParse(raw);
-    if (!parsed.success) throw clipError('clip.layout', `${location}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+    if (!parsed.success)
+      throw clipError('clip.layout', `${location}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
     const clip = parsed.data;
     const history = clip.points_3d_history;
     const pixels = clip.points_2d_at_t0;
     const k = clip.intrinsics_K;
     if (!history || history.length === 0 || !pixels || !k) {
-      throw clipError('clip.layout', `${location} lacks ${!history || history.length === 0 ? 'points_3d_history' : !pixels ? 'points_2d_at_t0' : 'intrinsics_K'}`);
+      throw clipError(
+        'clip.layout',
+        `${location} lacks ${!history || history.length === 0 ? 'points_3d_history' : !pixels ? 'points_2d_at_t0' : 'intrinsics_K'}`,
+      );
     }
     const points = history[0]!.length;
-    if (history.some((frame) => frame.length !== points) || pixels.length !== points || (clip.points_3d_future_gt ?? []).some((track) => track.length === 0)) {
-      throw clipError('clip.layout', `${location}: points_3d_history has ${history.map((f) => f.length).join(', ')} points a frame, points_2d_at_t0 ${pixels.length}`);
+    if (
+      history.some((frame) => frame.length !== points) ||
+      pixels.length !== points ||
+      (clip.points_3d_future_gt ?? []).some((track) => track.length === 0)
+    ) {
+      throw clipError(
+        'clip.layout',
+        `${location}: points_3d_history has ${history.map((f) => f.length).join(', ')} points a frame, points_2d_at_t0 ${pixels.length}`,
+      );
     }
     const frames = findFrames(location, history.length);
     const fps = clip.fps ?? DEFAULT_FPS;
     const sizes = await Promise.all(frames.map(imageSize));
     const [width, height] = sizes[0]!;
-    if (sizes.some(([w, h]) => w !== width || h !== height)) throw clipError('clip.frames', `${location}: its frames differ in size (${sizes.map((s) => s.join('x')).join(', ')})`);
+    if (sizes.some(([w, h]) => w !== width || h !== height))
+      throw clipError(
+        'clip.frames',
+        `${location}: its frames differ in size (${sizes.map((s) => s.join('x')).join(', ')})`,
+      );
     const caption = clip.caption ?? clip.action;
     if (caption === undefined) throw clipError('clip.layout', `${location} has no caption`);
     return new ClipRecording(
       location,
-      { id: clip.id ?? path.basename(location), dataset: clip.dataset, video: clip.video, pointIndices: clip.point_indices, caption, fps },
-      tracksOf(history, pixels, futureByFrame(clip.points_3d_future_gt, points), visibleByFrame(clip.visibility_future_gt, points), fps),
+      {
+        id: clip.id ?? path.basename(location),
+        dataset: clip.dataset,
+        video: clip.video,
+        pointIndices: clip.point_indices,
+        caption,
+        fps,
+      },
+      tracksOf(
+        history,
+        pixels,
+        futureByFrame(clip.points_3d_future_gt, points),
+        visibleByFrame(clip.visibility_future_gt, points),
+        fps,
+      ),
       frames,
       pinholeInfo(width, height, k),
     );
@@ -122,7 +161,12 @@ export class ClipRecording implements Recording {
     return Promise.resolve();
   }
 
-  #message<T extends keyof MessageTypes>(topic: string, type: T, frame: number, content: MessageTypes[T]): RecordedMessage {
+  #message<T extends keyof MessageTypes>(
+    topic: string,
+    type: T,
+    frame: number,
+    content: MessageTypes[T],
+  ): RecordedMessage {
     const time = this.tracks.stamps[frame]!;
     return { topic, type, logTime: time, publishTime: time, content };
   }
@@ -155,12 +199,16 @@ async function readClipFiles(location: string): Promise<unknown> {
     const nest = (values: readonly number[], sizes: readonly number[]): unknown =>
       sizes.length <= 1
         ? values
-        : Array.from({ length: sizes[0]! }, (_, i) => nest(values.slice((i * values.length) / sizes[0]!, ((i + 1) * values.length) / sizes[0]!), sizes.slice(1)));
+        : Array.from({ length: sizes[0]! }, (_, i) =>
+            nest(values.slice((i * values.length) / sizes[0]!, ((i + 1) * values.length) / sizes[0]!), sizes.slice(1)),
+          );
     return nest(Array.from(data as Float32Array, Number), shape);
   };
   return {
     ...(existsSync(path.join(location, 'meta.json')) ? await json('meta.json') : {}),
-    ...(existsSync(path.join(location, 'caption.txt')) ? { caption: (await read('caption.txt')).toString('utf8').trim() } : {}),
+    ...(existsSync(path.join(location, 'caption.txt'))
+      ? { caption: (await read('caption.txt')).toString('utf8').trim() }
+      : {}),
     intrinsics_K: await tensor('intrinsics_K.pt'),
     points_2d_at_t0: await tensor('points_2d_at_t0.pt'),
     points_3d_history: await tensor('points_3d_history.pt'),
@@ -172,19 +220,27 @@ function findFrames(location: string, count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => {
     const back = count - 1 - i;
     const name = `frame_t${back === 0 ? '+0' : `-${back}`}`;
-    const file = ['.jpg', '.jpeg', '.png'].map((extension) => path.join(location, name + extension)).find((candidate) => existsSync(candidate));
+    const file = ['.jpg', '.jpeg', '.png']
+      .map((extension) => path.join(location, name + extension))
+      .find((candidate) => existsSync(candidate));
     if (file === undefined) throw clipError('clip.frames', `${location} has no ${name}.jpg or .png`);
     return file;
   });
 }
 
 /** Truth comes as `[point][step]` or `[step][point]`; told apart by the number of points, frames first where both fit. */
-function futureByFrame(future: readonly (readonly Vector3[])[] | undefined, points: number): readonly (readonly Vector3[])[] {
+function futureByFrame(
+  future: readonly (readonly Vector3[])[] | undefined,
+  points: number,
+): readonly (readonly Vector3[])[] {
   if (!future || future.length === 0) return [];
   return transposeUnless(future, points);
 }
 
-function visibleByFrame(visible: readonly (readonly (boolean | number)[])[] | undefined, points: number): readonly (readonly (boolean | number)[])[] | null {
+function visibleByFrame(
+  visible: readonly (readonly (boolean | number)[])[] | undefined,
+  points: number,
+): readonly (readonly (boolean | number)[])[] | null {
   return visible && visible.length > 0 ? transposeUnless(visible, points) : null;
 }
 
@@ -206,7 +262,13 @@ function tracksOf(
     frameId: FRAME,
     stamps: frames.map((_, i) => START + fromSeconds(i / fps)),
     positions: frames.map((frame) => frame.map((p) => (p.every(Number.isFinite) ? p : null))),
-    visible: frames.map((frame, i) => frame.map((p, n) => p.every(Number.isFinite) && Boolean(i < history.length ? true : (futureVisible?.[i - history.length]?.[n] ?? true)))),
+    visible: frames.map((frame, i) =>
+      frame.map(
+        (p, n) =>
+          p.every(Number.isFinite) &&
+          Boolean(i < history.length ? true : (futureVisible?.[i - history.length]?.[n] ?? true)),
+      ),
+    ),
     pixels: frames.map((_, i) => (i === history.length - 1 ? pixels : null)),
     t0: history.length - 1,
   };
@@ -229,5 +291,10 @@ function pinholeInfo(width: number, height: number, k: readonly (readonly number
 }
 
 function clipError(code: string, message: string, cause?: unknown): InputError {
-  return new InputError({ code, message, remedy: 'give a clip folder: frames, intrinsics, points and their history (docs/recordings.md lists the files)', cause });
+  return new InputError({
+    code,
+    message,
+    remedy: 'give a clip folder: frames, intrinsics, points and their history (docs/recordings.md lists the files)',
+    cause,
+  });
 }

@@ -7,6 +7,11 @@ export async function imageSize(file: string): Promise<readonly [width: number, 
     const { width, height } = await sharp(file).metadata();
     return [width, height];
   } catch (cause) {
-    throw new InputError({ code: 'image.compressed', message: `${file} cannot be read as an image: ${describeError(cause)}`, remedy: 'give a JPEG or PNG file', cause });
+    throw new InputError({
+      code: 'image.compressed',
+      message: `${file} cannot be read as an image: ${describeError(cause)}`,
+      remedy: 'give a JPEG or PNG file',
+      cause,
+    });
   }
 }

@@ -31,7 +31,11 @@ export function replayQos(topic: string): Qos {
  * Plays a recording onto a bus in log-time order under its virtual clock, as fast as the stages allow.
  * @throws CancelledError when the signal aborts.
  */
-export async function play(recording: Recording, bus: MemoryBus<VirtualClock>, options: PlayOptions): Promise<PlayResult> {
+export async function play(
+  recording: Recording,
+  bus: MemoryBus<VirtualClock>,
+  options: PlayOptions,
+): Promise<PlayResult> {
   const publishers = new Map<string, Publisher<MessageTypes[keyof MessageTypes]>>();
   const perTopic = new Map<string, number>();
   const [start, end] = recording.timeRange ?? [0n, 0n];
@@ -45,7 +49,7 @@ export async function play(recording: Recording, bus: MemoryBus<VirtualClock>, o
     if (logTime < from && qos.durability === 'volatile') continue;
     let publisher = publishers.get(topic);
     if (!publisher) {
-      publisher = bus.advertise(topic, type, qos) as Publisher<MessageTypes[keyof MessageTypes]>;
+      publisher = bus.advertise<keyof MessageTypes>(topic, type, qos);
       publishers.set(topic, publisher);
     }
     bus.clock.advanceTo(logTime < from ? from : logTime);

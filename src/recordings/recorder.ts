@@ -14,7 +14,7 @@ export class Recorder {
   readonly #subscriptions: Subscription[] = [];
   #tail: Promise<void> = Promise.resolve();
   #waitingBytes = 0;
-  #failure: unknown = null;
+  #failure: Error | null = null;
   #count = 0;
 
   private constructor(bus: Bus, writer: McapFileWriter) {
@@ -31,7 +31,10 @@ export class Recorder {
   }
 
   record(topic: string, type: MessageType, qos: Qos = DEFAULT_QOS): void {
-    this.#enqueue(0, () => this.#writer.addTopic(topic, type, qos));
+    this.#enqueue(0, () => {
+      this.#writer.addTopic(topic, type, qos);
+      return Promise.resolve();
+    });
     this.#subscriptions.push(
       this.#bus.subscribe(topic, type, qos).subscribe(({ cdr, receivedAt }) => {
         this.#write(topic, cdr, receivedAt);
@@ -41,8 +44,12 @@ export class Recorder {
 
   /** A promise while much waits to be written; rejects with OutputError once writing has failed. */
   settle(): Promise<void> | undefined {
-    if (this.#failure !== null) return Promise.reject(this.#failure as Error);
-    return this.#waitingBytes > MOST_WAITING_BYTES ? this.#tail.then(() => this.#rethrow()) : undefined;
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    return this.#waitingBytes > MOST_WAITING_BYTES
+      ? this.#tail.then(() => {
+          this.#rethrow();
+        })
+      : undefined;
   }
 
   /** Finishes the file. @throws OutputError when anything could not be written; then no file stands under its name. */
@@ -76,13 +83,13 @@ export class Recorder {
       try {
         if (this.#failure === null) await work();
       } catch (error) {
-        this.#failure = error;
+        this.#failure = error instanceof Error ? error : new Error(String(error));
       }
       this.#waitingBytes -= bytes;
     });
   }
 
   #rethrow(): void {
-    if (this.#failure !== null) throw this.#failure as Error;
+    if (this.#failure !== null) throw this.#failure;
   }
 }

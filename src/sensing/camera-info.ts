@@ -14,7 +14,11 @@ export function cameraModelOf(info: CameraInfo, rectified: boolean): CameraModel
   const full = roi.width === 0 || roi.height === 0;
   const at = (values: ArrayLike<number>, index: number): number => values[index] ?? Number.NaN;
   if (at(info.k, 0) !== 0 && Math.abs(at(info.k, 1)) > 1e-9) {
-    throw new InputError({ code: 'camera.intrinsics', message: `skew ${at(info.k, 1)} is not supported`, remedy: 'calibrate with zero skew' });
+    throw new InputError({
+      code: 'camera.intrinsics',
+      message: `skew ${at(info.k, 1)} is not supported`,
+      remedy: 'calibrate with zero skew',
+    });
   }
   const [fx, fy, cx, cy] = rectified
     ? [at(info.p, 0), at(info.p, 5), at(info.p, 2), at(info.p, 6)]
@@ -27,7 +31,9 @@ export function cameraModelOf(info: CameraInfo, rectified: boolean): CameraModel
     cx: (cx - (full ? 0 : roi.x_offset)) / binningX,
     cy: (cy - (full ? 0 : roi.y_offset)) / binningY,
   };
-  return rectified ? new CameraModel(intrinsics) : new CameraModel(intrinsics, info.distortion_model, Array.from(info.d));
+  return rectified
+    ? new CameraModel(intrinsics)
+    : new CameraModel(intrinsics, info.distortion_model, Array.from(info.d));
 }
 
 /** @throws InputError `camera.size-mismatch` when the calibration is for another resolution. */
@@ -37,7 +43,8 @@ export function checkImageSize(model: CameraModel, width: number, height: number
     throw new InputError({
       code: 'camera.size-mismatch',
       message: `${what} is ${width}x${height} but its CameraInfo describes ${w}x${h}`,
-      remedy: 'publish the CameraInfo of this resolution (resize_node of image_proc does), or use the image it belongs to',
+      remedy:
+        'publish the CameraInfo of this resolution (resize_node of image_proc does), or use the image it belongs to',
     });
   }
 }

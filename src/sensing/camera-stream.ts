@@ -105,7 +105,9 @@ export class CameraStream {
       depth:
         depth &&
         once(async () => {
-          const image = isRaw(depth) ? decodeDepthImage(depth, depthScaleM) : await decodeCompressedDepth(depth, depthScaleM);
+          const image = isRaw(depth)
+            ? decodeDepthImage(depth, depthScaleM)
+            : await decodeCompressedDepth(depth, depthScaleM);
           checkImageSize(model, image.width, image.height, `the depth image of ${camera}`);
           return image;
         }),
@@ -120,7 +122,8 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 function sameCamera(a: CameraInfo, b: CameraInfo): boolean {
-  const same = (p: ArrayLike<number>, q: ArrayLike<number>): boolean => p.length === q.length && Array.from(p).every((v, i) => v === q[i]);
+  const same = (p: ArrayLike<number>, q: ArrayLike<number>): boolean =>
+    p.length === q.length && Array.from(p).every((v, i) => v === q[i]);
   return (
     a.width === b.width &&
     a.height === b.height &&

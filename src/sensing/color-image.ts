@@ -27,7 +27,12 @@ const yuv422 =
   };
 
 const ENCODINGS: Readonly<Record<string, { readonly bytesPerPixel: number; readonly read: RowReader }>> = {
-  rgb8: { bytesPerPixel: 3, read: (data, at, width, out, to) => { out.set(data.subarray(at, at + width * 3), to); } },
+  rgb8: {
+    bytesPerPixel: 3,
+    read: (data, at, width, out, to) => {
+      out.set(data.subarray(at, at + width * 3), to);
+    },
+  },
   bgr8: { bytesPerPixel: 3, read: packed(3, 2, 1, 0) },
   rgba8: { bytesPerPixel: 4, read: packed(4, 0, 1, 2) },
   bgra8: { bytesPerPixel: 4, read: packed(4, 2, 1, 0) },
@@ -55,7 +60,11 @@ export function checkColorImage(image: Image): void {
   }
   checkImageLayout(image, encoding.bytesPerPixel);
   if (encoding.bytesPerPixel === 2 && image.width % 2 !== 0) {
-    throw new InputError({ code: 'image.size', message: `a ${image.encoding} image cannot be ${image.width} pixels wide`, remedy: 'its width must be even' });
+    throw new InputError({
+      code: 'image.size',
+      message: `a ${image.encoding} image cannot be ${image.width} pixels wide`,
+      remedy: 'its width must be even',
+    });
   }
 }
 
@@ -82,8 +91,17 @@ export async function decodeCompressedColor(image: CompressedImage): Promise<Rgb
 export async function decodeColorFile(bytes: Uint8Array, what: string): Promise<RgbImage> {
   try {
     if (bytes.length === 0) throw new Error('it has no data');
-    const { data, info } = await sharp(bytes).removeAlpha().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
-    if (info.channels === 3) return { width: info.width, height: info.height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
+    const { data, info } = await sharp(bytes)
+      .removeAlpha()
+      .toColourspace('srgb')
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels === 3)
+      return {
+        width: info.width,
+        height: info.height,
+        data: new Uint8Array(data.buffer, data.byteOffset, data.length),
+      };
     const out = new Uint8Array(info.width * info.height * 3);
     packed(info.channels, 0, 0, 0)(data, 0, info.width * info.height, out, 0);
     return { width: info.width, height: info.height, data: out };

@@ -62,8 +62,10 @@ export async function decodeCompressedDepth(image: CompressedImage, scaleM: numb
     });
   };
   if (image.data.length === 0) fail('it has no data');
-  if (!transport.startsWith('compressedDepth')) return toMetres(await pngValues(image.data, fail), (value) => value * scaleM);
-  if (original !== '16UC1' && original !== 'mono16' && original !== '32FC1') fail(`the original encoding "${original}" is not a depth encoding`);
+  if (!transport.startsWith('compressedDepth'))
+    return toMetres(await pngValues(image.data, fail), (value) => value * scaleM);
+  if (original !== '16UC1' && original !== 'mono16' && original !== '32FC1')
+    fail(`the original encoding "${original}" is not a depth encoding`);
   if (image.data.length <= CONFIG_HEADER) fail('it is shorter than its 12-byte header');
   const header = new DataView(image.data.buffer, image.data.byteOffset, image.data.byteLength);
   const body = image.data.subarray(CONFIG_HEADER);
@@ -79,7 +81,12 @@ export async function decodeCompressedDepth(image: CompressedImage, scaleM: numb
 /** The bytes of a 16-bit grey PNG. @throws InputError `depth.compressed`, naming `what`. */
 export async function decodeDepthFile(bytes: Uint8Array, what: string, scaleM: number): Promise<DepthImage> {
   const values = await pngValues(bytes, (why, cause) => {
-    throw new InputError({ code: 'depth.compressed', message: `${what} cannot be read as depth: ${why}`, remedy: 'give a 16-bit single-channel PNG', cause });
+    throw new InputError({
+      code: 'depth.compressed',
+      message: `${what} cannot be read as depth: ${why}`,
+      remedy: 'give a 16-bit single-channel PNG',
+      cause,
+    });
   });
   return toMetres(values, (value) => value * scaleM);
 }
@@ -98,10 +105,18 @@ const MOST_PIXELS = 1 << 28;
 async function pngValues(bytes: Uint8Array, fail: Fail): Promise<Values> {
   try {
     const { channels, depth } = await sharp(bytes).metadata();
-    if (channels !== 1 || depth !== 'ushort') return fail(`the picture has ${channels} channels of type ${depth}, not one of 16 bits`);
+    if (channels !== 1 || depth !== 'ushort')
+      return fail(`the picture has ${channels} channels of type ${depth}, not one of 16 bits`);
     // Without the colour space libvips would reduce the values to 8 bits.
-    const { data, info } = await sharp(bytes).toColourspace('grey16').raw({ depth: 'ushort' }).toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data: new Uint16Array(data.buffer, data.byteOffset, data.length / 2) };
+    const { data, info } = await sharp(bytes)
+      .toColourspace('grey16')
+      .raw({ depth: 'ushort' })
+      .toBuffer({ resolveWithObject: true });
+    return {
+      width: info.width,
+      height: info.height,
+      data: new Uint16Array(data.buffer, data.byteOffset, data.length / 2),
+    };
   } catch (cause) {
     if (cause instanceof InputError) throw cause;
     return fail(cause instanceof Error ? cause.message : String(cause), cause);
@@ -113,7 +128,8 @@ function rvlValues(body: Uint8Array, fail: Fail): Values {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const width = view.getUint32(0, true);
   const height = view.getUint32(4, true);
-  if (width === 0 || height === 0 || width * height > MOST_PIXELS) return fail(`the RVL body claims ${width}x${height} pixels`);
+  if (width === 0 || height === 0 || width * height > MOST_PIXELS)
+    return fail(`the RVL body claims ${width}x${height} pixels`);
   try {
     return { width, height, data: decodeRvl(body.subarray(8), width * height) };
   } catch (cause) {
@@ -122,7 +138,9 @@ function rvlValues(body: Uint8Array, fail: Fail): Values {
 }
 
 function toMetres({ width, height, data }: Values, metresOf: (value: number) => number): DepthImage {
-  return { width, height, data: Float32Array.from(data, (value) => validMetres(metresOf(value))) };
+  const out = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i++) out[i] = validMetres(metresOf(data[i]!));
+  return { width, height, data: out };
 }
 
 function validMetres(metres: number): number {

@@ -13,18 +13,32 @@ export function readJoints(message: JointStateMessage, names: readonly string[])
   };
   const seen = new Map<string, number>();
   message.name.forEach((name, i) => {
-    if (seen.has(name)) fail('joints.duplicate', `names ${name} twice`, 'two publishers are merged wrongly; fix the joint state publisher');
+    if (seen.has(name))
+      fail(
+        'joints.duplicate',
+        `names ${name} twice`,
+        'two publishers are merged wrongly; fix the joint state publisher',
+      );
     seen.set(name, i);
   });
   if (message.position.length !== message.name.length) {
-    fail('joints.length', `has ${message.position.length} positions for ${message.name.length} names`, 'fix the joint state publisher');
+    fail(
+      'joints.length',
+      `has ${message.position.length} positions for ${message.name.length} names`,
+      'fix the joint state publisher',
+    );
   }
   const indices = names.map((name) => {
     const index = seen.get(name);
     if (index === undefined) {
-      return fail('joints.missing', `lacks ${name} (it has ${message.name.join(', ')})`, 'set the joint names of your arm, with its prefix, in the configuration');
+      return fail(
+        'joints.missing',
+        `lacks ${name} (it has ${message.name.join(', ')})`,
+        'set the joint names of your arm, with its prefix, in the configuration',
+      );
     }
-    if (!Number.isFinite(message.position[index])) fail('joints.value', `reports ${message.position[index]!} for ${name}`, 'stop: the robot state is not valid');
+    if (!Number.isFinite(message.position[index]))
+      fail('joints.value', `reports ${message.position[index]!} for ${name}`, 'stop: the robot state is not valid');
     return index;
   });
   const hasVelocities = message.velocity.length === message.name.length;
@@ -41,7 +55,9 @@ export function readJoints(message: JointStateMessage, names: readonly string[])
  * @throws InputError `joints.ambiguous` when several arms are in the message.
  */
 export function findArmJoints(names: readonly string[]): readonly string[] | null {
-  const prefixes = new Set(names.map((name) => /^(.*[^a-z]|)joint1$/.exec(name)?.[1]).filter((p): p is string => p !== undefined));
+  const prefixes = new Set(
+    names.map((name) => /^(.*[^a-z]|)joint1$/.exec(name)?.[1]).filter((p): p is string => p !== undefined),
+  );
   const arms = [...prefixes]
     .map((prefix) => Array.from({ length: 7 }, (_, i) => `${prefix}joint${i + 1}`))
     .filter((arm) => arm.every((name) => names.includes(name)) && !arm[0]!.includes('finger'));

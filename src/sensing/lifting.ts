@@ -15,7 +15,13 @@ export interface LiftingOptions {
   readonly maxDepthM: number;
 }
 
-export const DEFAULT_LIFTING: LiftingOptions = { radiusPx: 2, minValid: 5, maxSpread: 0.03, minDepthM: 0.02, maxDepthM: 20 };
+export const DEFAULT_LIFTING: LiftingOptions = {
+  radiusPx: 2,
+  minValid: 5,
+  maxSpread: 0.03,
+  minDepthM: 0.02,
+  maxDepthM: 20,
+};
 
 export type Lifted =
   | { readonly position: Vector3; readonly depthM: number }
@@ -26,7 +32,12 @@ export type Lifted =
  * Robust depth of a pixel: the median of the valid depths around it, refused where they disagree. At the border of an object the window holds
  * both surfaces; the point then belongs to neither.
  */
-export function liftPixel(pixel: Pixel, depth: DepthImage, camera: Camera, options: LiftingOptions = DEFAULT_LIFTING): Lifted {
+export function liftPixel(
+  pixel: Pixel,
+  depth: DepthImage,
+  camera: Camera,
+  options: LiftingOptions = DEFAULT_LIFTING,
+): Lifted {
   const x = Math.round(pixel[0]);
   const y = Math.round(pixel[1]);
   const at = `pixel (${pixel[0]}, ${pixel[1]})`;
@@ -36,7 +47,10 @@ export function liftPixel(pixel: Pixel, depth: DepthImage, camera: Camera, optio
   const centre = depth.data[y * depth.width + x]!;
   const values = validAround(depth, x, y, options);
   if (Number.isNaN(centre)) {
-    return refuse('no-depth', `${at} has no depth measurement (a hole: ${values.length} of ${(2 * options.radiusPx + 1) ** 2} neighbours are valid)`);
+    return refuse(
+      'no-depth',
+      `${at} has no depth measurement (a hole: ${values.length} of ${(2 * options.radiusPx + 1) ** 2} neighbours are valid)`,
+    );
   }
   if (centre < options.minDepthM || centre > options.maxDepthM) {
     return refuse('out-of-range', `${at} reads ${centre} m, outside ${options.minDepthM} to ${options.maxDepthM} m`);
@@ -47,14 +61,22 @@ export function liftPixel(pixel: Pixel, depth: DepthImage, camera: Camera, optio
   const depthM = median(values);
   const spreadM = 1.4826 * median(values.map((value) => Math.abs(value - depthM)));
   if (spreadM > options.maxSpread * depthM || Math.abs(centre - depthM) > 3 * options.maxSpread * depthM) {
-    return refuse('edge', `${at} lies on a depth edge: its neighbours spread ${(spreadM * 1000).toFixed(1)} mm around ${depthM.toFixed(3)} m, it reads ${centre.toFixed(3)} m`);
+    return refuse(
+      'edge',
+      `${at} lies on a depth edge: its neighbours spread ${(spreadM * 1000).toFixed(1)} mm around ${depthM.toFixed(3)} m, it reads ${centre.toFixed(3)} m`,
+    );
   }
   const position = camera.unproject(pixel, depthM);
   if (!position) return refuse('no-ray', `${at} has no ray: the lens model ends before it`);
   return { position, depthM };
 }
 
-function validAround(depth: DepthImage, x: number, y: number, { radiusPx, minDepthM, maxDepthM }: LiftingOptions): number[] {
+function validAround(
+  depth: DepthImage,
+  x: number,
+  y: number,
+  { radiusPx, minDepthM, maxDepthM }: LiftingOptions,
+): number[] {
   const values: number[] = [];
   for (let row = Math.max(0, y - radiusPx); row <= Math.min(depth.height - 1, y + radiusPx); row++) {
     for (let column = Math.max(0, x - radiusPx); column <= Math.min(depth.width - 1, x + radiusPx); column++) {

@@ -112,7 +112,8 @@ function sample({ width, height, data }: Grey, x: number, y: number): number {
 
 function luma({ width, height, data }: RgbImage): Grey {
   const out = new Float32Array(width * height);
-  for (let i = 0; i < out.length; i++) out[i] = 0.299 * data[i * 3]! + 0.587 * data[i * 3 + 1]! + 0.114 * data[i * 3 + 2]!;
+  for (let i = 0; i < out.length; i++)
+    out[i] = 0.299 * data[i * 3]! + 0.587 * data[i * 3 + 1]! + 0.114 * data[i * 3 + 2]!;
   return { width, height, data: out };
 }
 
@@ -123,7 +124,12 @@ function halve(image: Grey): Grey {
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       let sum = 0;
-      for (const [u, v] of [[0, 0], [1, 0], [0, 1], [1, 1]] as const) {
+      for (const [u, v] of [
+        [0, 0],
+        [1, 0],
+        [0, 1],
+        [1, 1],
+      ] as const) {
         sum += image.data[Math.min(image.height - 1, 2 * y + v) * image.width + Math.min(image.width - 1, 2 * x + u)]!;
       }
       out[y * width + x] = sum / 4;

@@ -26,11 +26,12 @@ export function decodeRvl(data: Uint8Array, pixels: number): Uint16Array {
     }
   };
   let previous = 0;
-  for (let i = 0; i < pixels; ) {
+  for (let i = 0; i < pixels;) {
     const zeros = next();
     i += zeros;
     const values = next();
-    if (i + values > pixels || (zeros === 0 && values === 0)) throw new RangeError(`RVL data describe more than ${pixels} pixels`);
+    if (i + values > pixels || (zeros === 0 && values === 0))
+      throw new RangeError(`RVL data describe more than ${pixels} pixels`);
     for (const end = i + values; i < end; i++) {
       const folded = next();
       previous += (folded >>> 1) ^ -(folded & 1);

@@ -121,7 +121,10 @@ export class Synchronizer<M> {
         this.#makeCandidate(start, end);
       }
       this.#moveToPast(startLane);
-      if (startLane === this.#pivot || Number(end - this.#candidateEnd) * AGE_PENALTY >= Number(this.#pivotTime - this.#candidateStart)) {
+      if (
+        startLane === this.#pivot ||
+        Number(end - this.#candidateEnd) * AGE_PENALTY >= Number(this.#pivotTime - this.#candidateStart)
+      ) {
         this.#publish();
       } else if (this.#lanes.some((lane) => lane.queue.length === 0)) {
         this.#proveWithoutWaiting();
@@ -187,7 +190,10 @@ export class Synchronizer<M> {
     return this.#extreme(time, (a, b) => a > b);
   }
 
-  #extreme(time: (lane: Lane<M>) => Nanoseconds, better: (a: Nanoseconds, b: Nanoseconds) => boolean): readonly [number, Nanoseconds] {
+  #extreme(
+    time: (lane: Lane<M>) => Nanoseconds,
+    better: (a: Nanoseconds, b: Nanoseconds) => boolean,
+  ): readonly [number, Nanoseconds] {
     let index = 0;
     let best = time(this.#lanes[0]!);
     this.#lanes.forEach((lane, i) => {

@@ -1,6 +1,16 @@
 import { InputError } from '../core/errors.js';
 
-export type TypedData = Float64Array | Float32Array | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array | BigInt64Array | BigUint64Array;
+export type TypedData =
+  | Float64Array
+  | Float32Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array
+  | BigInt64Array
+  | BigUint64Array;
 
 /** An n-dimensional array, row-major. Booleans are bytes 0 and 1; float16 is widened to float32. */
 export interface Tensor {
@@ -34,10 +44,15 @@ const MAGIC = '\x93NUMPY';
  */
 export function decodeNpy(bytes: Uint8Array, what = 'the array'): Tensor {
   const fail = (why: string): never => {
-    throw new InputError({ code: 'npy.format', message: `${what} is not a usable .npy array: ${why}`, remedy: 'save it with numpy.save (no objects)' });
+    throw new InputError({
+      code: 'npy.format',
+      message: `${what} is not a usable .npy array: ${why}`,
+      remedy: 'save it with numpy.save (no objects)',
+    });
   };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 10 || Buffer.from(bytes.subarray(0, 6)).toString('latin1') !== MAGIC) fail('it does not start as one');
+  if (bytes.length < 10 || Buffer.from(bytes.subarray(0, 6)).toString('latin1') !== MAGIC)
+    fail('it does not start as one');
   const wide = bytes[6]! >= 2;
   const start = wide ? 12 : 10;
   if (bytes.length < start) fail('its header is cut off');
@@ -47,10 +62,16 @@ export function decodeNpy(bytes: Uint8Array, what = 'the array'): Tensor {
   const descr = /'descr':\s*'([<>|=])(\w\d*)'/.exec(header);
   const shapeText = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1];
   const reader = descr ? READERS[descr[2]!] : undefined;
-  if (!descr || !reader || shapeText === undefined) return fail(`its header "${header.trim()}" names a type that is not numeric`);
-  const shape = shapeText.split(',').map((s) => s.trim()).filter((s) => s !== '').map(Number);
+  if (!descr || !reader || shapeText === undefined)
+    return fail(`its header "${header.trim()}" names a type that is not numeric`);
+  const shape = shapeText
+    .split(',')
+    .map((s) => s.trim())
+    .filter((s) => s !== '')
+    .map(Number);
   const count = shape.reduce((product, n) => product * n, 1);
-  if (!Number.isSafeInteger(count) || bytes.length < end + count * reader.bytes) fail(`shape (${shape.join(', ')}) needs ${count * reader.bytes} bytes, there are ${bytes.length - end}`);
+  if (!Number.isSafeInteger(count) || bytes.length < end + count * reader.bytes)
+    fail(`shape (${shape.join(', ')}) needs ${count * reader.bytes} bytes, there are ${bytes.length - end}`);
   // Copied, since the data may start at an address that the array type cannot use. (A Buffer's own slice would not copy.)
   const raw = Uint8Array.from(bytes.subarray(end, end + count * reader.bytes));
   if (descr[1] === '>' && reader.bytes > 1) swapBytes(raw, reader.bytes);
@@ -70,7 +91,11 @@ export function encodeNpy({ dtype, shape, data }: Tensor): Uint8Array {
   head.write(MAGIC, 'latin1');
   head.writeUInt8(1, 6);
   head.writeUInt16LE(padded.length, 8);
-  return Buffer.concat([head, Buffer.from(padded, 'latin1'), Buffer.from(data.buffer, data.byteOffset, data.byteLength)]);
+  return Buffer.concat([
+    head,
+    Buffer.from(padded, 'latin1'),
+    Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+  ]);
 }
 
 export function halfToFloat(bits: number): number {

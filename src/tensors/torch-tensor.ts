@@ -2,7 +2,12 @@ import { unzipSync } from 'fflate';
 import { InputError } from '../core/errors.js';
 import type { Tensor, TypedData } from './npy.js';
 
-const STORAGES: Readonly<Record<string, { readonly dtype: string; readonly type: new (buffer: ArrayBuffer) => TypedData; readonly bytes: number }>> = {
+const STORAGES: Readonly<
+  Record<
+    string,
+    { readonly dtype: string; readonly type: new (buffer: ArrayBuffer) => TypedData; readonly bytes: number }
+  >
+> = {
   FloatStorage: { dtype: 'f4', type: Float32Array, bytes: 4 },
   DoubleStorage: { dtype: 'f8', type: Float64Array, bytes: 8 },
   IntStorage: { dtype: 'i4', type: Int32Array, bytes: 4 },
@@ -17,7 +22,11 @@ const STORAGES: Readonly<Record<string, { readonly dtype: string; readonly type:
  */
 export function decodeTorchTensor(bytes: Uint8Array, what: string): Tensor {
   const fail = (why: string): never => {
-    throw new InputError({ code: 'torch.format', message: `${what} is not a usable torch tensor: ${why}`, remedy: 'save one contiguous tensor with torch.save' });
+    throw new InputError({
+      code: 'torch.format',
+      message: `${what} is not a usable torch tensor: ${why}`,
+      remedy: 'save one contiguous tensor with torch.save',
+    });
   };
   let members: Record<string, Uint8Array>;
   try {
@@ -40,7 +49,7 @@ function shapeInPickle(pickle: Uint8Array, elements: number): readonly number[] 
   // BINPERSID closes the storage reference; then come the offset, the shape and the strides.
   for (let at = pickle.indexOf(0x51); at >= 0; at = pickle.indexOf(0x51, at + 1)) {
     const ints: number[] = [];
-    for (let i = at + 1; i < pickle.length; ) {
+    for (let i = at + 1; i < pickle.length;) {
       const opcode = pickle[i]!;
       if (opcode === 0x4b) {
         ints.push(pickle[i + 1]!); // BININT1

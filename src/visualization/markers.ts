@@ -26,7 +26,11 @@ export class ForecastMarkers {
     const header: Header = { stamp: toTimeMessage(query.stamp), frame_id: query.frameId };
     const markers = [
       ...queryMarkers(header, query),
-      ...(forecast ? forecast.positions.map((track, p) => lineMarker(header, `forecast/${query.camera}`, p, [forecast.start[p]!, ...track])) : []),
+      ...(forecast
+        ? forecast.positions.map((track, p) =>
+            lineMarker(header, `forecast/${query.camera}`, p, [forecast.start[p]!, ...track]),
+          )
+        : []),
     ];
     const wanted = new Set(markers.map(keyOf));
     const surplus = [...this.#shown].filter((key) => !wanted.has(key));
@@ -57,7 +61,11 @@ function queryMarkers(header: Header, query: QueryPoints): Marker[] {
 /** A path coloured from now to the end; steps without a position are left out. */
 function lineMarker(header: Header, ns: string, id: number, track: readonly (Vector3 | null)[]): Marker {
   const seen = track.flatMap((p, f) => (p ? [[p, rgba(timeColor(f / Math.max(1, track.length - 1)))] as const] : []));
-  return { ...marker(header, ns, id, LINE_STRIP, LINE_WIDTH_M, QUERY_COLOR), points: seen.map(([p]) => toPoint(p)), colors: seen.map(([, color]) => color) };
+  return {
+    ...marker(header, ns, id, LINE_STRIP, LINE_WIDTH_M, QUERY_COLOR),
+    points: seen.map(([p]) => toPoint(p)),
+    colors: seen.map(([, color]) => color),
+  };
 }
 
 function marker(header: Header, ns: string, id: number, type: number, size: number, color: Rgb): Marker {
@@ -86,7 +94,10 @@ function marker(header: Header, ns: string, id: number, type: number, size: numb
 
 function deletion(header: Header, key: string): Marker {
   const at = key.lastIndexOf('#');
-  return { ...marker(header, key.slice(0, at), Number(key.slice(at + 1)), SPHERE_LIST, POINT_DIAMETER_M, QUERY_COLOR), action: DELETE };
+  return {
+    ...marker(header, key.slice(0, at), Number(key.slice(at + 1)), SPHERE_LIST, POINT_DIAMETER_M, QUERY_COLOR),
+    action: DELETE,
+  };
 }
 
 function keyOf({ ns, id }: Marker): string {

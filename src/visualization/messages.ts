@@ -1,4 +1,11 @@
-import type { Header, PathMessage, PointCloud2, PointForecastMessage, QueryPointsMessage, Vector3Message } from '../bus/messages.js';
+import type {
+  Header,
+  PathMessage,
+  PointCloud2,
+  PointForecastMessage,
+  QueryPointsMessage,
+  Vector3Message,
+} from '../bus/messages.js';
 import type { Forecast } from '../core/forecast.js';
 import { liftedPoints, type QueryPoints } from '../core/query-points.js';
 import { fromSeconds, toTimeMessage } from '../core/time.js';
@@ -44,13 +51,21 @@ export function forecastMessage(forecast: Forecast): PointForecastMessage {
 export function centroidPath(forecast: Forecast): PathMessage {
   const header = headerOf(forecast);
   const steps = forecast.positions[0]?.length ?? 0;
-  const rows = [forecast.start, ...Array.from({ length: steps }, (_, f) => forecast.positions.flatMap((track) => (track[f] ? [track[f]] : [])))];
+  const rows = [
+    forecast.start,
+    ...Array.from({ length: steps }, (_, f) => forecast.positions.flatMap((track) => (track[f] ? [track[f]] : []))),
+  ];
   return {
     header,
     poses: rows.flatMap((row, f) => {
       if (row.length === 0) return [];
       const stamp = toTimeMessage(forecast.stamp + fromSeconds(f * forecast.stepS));
-      return [{ header: { ...header, stamp }, pose: { position: toPoint(centroidOf(row)), orientation: { x: 0, y: 0, z: 0, w: 1 } } }];
+      return [
+        {
+          header: { ...header, stamp },
+          pose: { position: toPoint(centroidOf(row)), orientation: { x: 0, y: 0, z: 0, w: 1 } },
+        },
+      ];
     }),
   };
 }

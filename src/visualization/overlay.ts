@@ -38,7 +38,9 @@ function overlaySvg({ image, camera, query, forecast, truth, caption }: OverlayC
   for (const { pixel, position } of query.points) {
     if (!pixel.every(Number.isFinite)) continue;
     const color = cssColor(position ? QUERY_COLOR : REFUSED_COLOR);
-    parts.push(`<circle cx="${pixel[0] + 0.5}" cy="${pixel[1] + 0.5}" r="${2.5 * unit}" fill="${color}" stroke="black" stroke-width="${0.7 * unit}"/>`);
+    parts.push(
+      `<circle cx="${pixel[0] + 0.5}" cy="${pixel[1] + 0.5}" r="${2.5 * unit}" fill="${color}" stroke="black" stroke-width="${0.7 * unit}"/>`,
+    );
   }
   const text = caption.length > 90 ? `${caption.slice(0, 87)}...` : caption;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${parts.join('')}
@@ -52,11 +54,13 @@ function segments(path: readonly (Pixel | null)[], color: (f: number) => string,
     const a = path[f - 1];
     const b = path[f];
     if (!a || !b || ![...a, ...b].every((v) => Math.abs(v) < 1e5)) continue;
-    lines.push(`<line x1="${a[0] + 0.5}" y1="${a[1] + 0.5}" x2="${b[0] + 0.5}" y2="${b[1] + 0.5}" stroke="${color(f)}" stroke-width="${strokeWidth}" stroke-linecap="round"/>`);
+    lines.push(
+      `<line x1="${a[0] + 0.5}" y1="${a[1] + 0.5}" x2="${b[0] + 0.5}" y2="${b[1] + 0.5}" stroke="${color(f)}" stroke-width="${strokeWidth}" stroke-linecap="round"/>`,
+    );
   }
   return lines;
 }
 
 function escapeXml(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`).replace(/[\x00-\x1f]/g, ' ');
+  return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`).replace(/\p{Cc}/gu, ' ');
 }

@@ -5,7 +5,12 @@ import type { Vector3 } from '../../src/core/vector.js';
 import { chatText, forecastPrompt, intoCameraFrame } from '../../src/forecasting/prompt.js';
 import { parsePredictionRecords } from '../../src/forecasting/prediction-records.js';
 import { RecordedForecaster } from '../../src/forecasting/recorded.js';
-import { parseTracks, trackPositions, UnparsableAnswerError, type TrackFrames } from '../../src/forecasting/track-grammar.js';
+import {
+  parseTracks,
+  trackPositions,
+  UnparsableAnswerError,
+  type TrackFrames,
+} from '../../src/forecasting/track-grammar.js';
 import { decodeNpy } from '../../src/tensors/npy.js';
 import { describeShared, sharedJson, sharedPath } from '../golden/shared.js';
 
@@ -18,9 +23,14 @@ describeShared('answers as the reference parses them', 'golden/motion/parser/ans
       expect(() => parseTracks(c.text)).toThrow(UnparsableAnswerError);
       return;
     }
-    const frames = [...parseTracks(c.text)].map(([timestamp, points]) => ({ timestamp, points: points.map((p) => p.map(Number)) }));
+    const frames = [...parseTracks(c.text)].map(([timestamp, points]) => ({
+      timestamp,
+      points: points.map((p) => p.map(Number)),
+    }));
     const number = (text: string): number => (text === 'nan' ? Number.NaN : text === 'inf' ? Infinity : Number(text));
-    expect(frames).toEqual(c.parsed.map((f: any) => ({ timestamp: number(f.timestamp), points: f.points.map((p: any) => p.map(Number)) })));
+    expect(frames).toEqual(
+      c.parsed.map((f: any) => ({ timestamp: number(f.timestamp), points: f.points.map((p: any) => p.map(Number)) })),
+    );
   });
 
   it.each(golden.settings.map((s: any) => [s.name, s]))('positions for %s', (_name, s: any) => {
@@ -40,9 +50,12 @@ describeShared('answers as the reference parses them', 'golden/motion/parser/ans
       for (let p = 0; p < golden.points; p++) {
         for (let f = 0; f < s.horizon; f++) {
           const at = (i * golden.points + p) * s.horizon + f;
-          if ((relative[p]![f] !== null) !== (visible.data[at] === 1)) throw new Error(`${c.name}: point ${p} step ${f} is ${visible.data[at]}`);
+          if ((relative[p]![f] !== null) !== (visible.data[at] === 1))
+            throw new Error(`${c.name}: point ${p} step ${f} is ${visible.data[at]}`);
           if (relative[p]![f] === null) continue;
-          expect(relative[p]![f]!.map((v) => v + 0)).toEqual([...deltas.data.slice(at * 3, at * 3 + 3)].map((v: number) => v + 0));
+          expect(relative[p]![f]!.map((v) => v + 0)).toEqual(
+            [...deltas.data.slice(at * 3, at * 3 + 3)].map((v: number) => v + 0),
+          );
           expect(absolute[p]![f]).toEqual([...future.data.slice(at * 3, at * 3 + 3)]);
         }
       }
@@ -60,13 +73,27 @@ describeShared('prompts as the reference words them', 'golden/motion/parser/prom
   });
   it('refuses a history that is not finite', () => {
     for (const bad of [Number.NaN, Infinity]) {
-      expect(() => forecastPrompt({ caption: 'x', history: [[[0, 0, 1], [0, bad, 1]]], horizon: 3 })).toThrow(PlannerError);
+      expect(() =>
+        forecastPrompt({
+          caption: 'x',
+          history: [
+            [
+              [0, 0, 1],
+              [0, bad, 1],
+            ],
+          ],
+          horizon: 3,
+        }),
+      ).toThrow(PlannerError);
     }
   });
 });
 
 describeShared("the released model's answers", 'real/predictions_h3.jsonl', () => {
-  const rows = readFileSync(sharedPath('real/predictions_h3.jsonl'), 'utf8').trim().split('\n').map((l) => JSON.parse(l));
+  const rows = readFileSync(sharedPath('real/predictions_h3.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((l) => JSON.parse(l));
   const records = parsePredictionRecords(readFileSync(sharedPath('real/predictions_h3.jsonl'), 'utf8'));
   it.each(rows.map((r, i) => [r.example_id, i]))('%s gives pred_raw_combined to 1e-6 m', async (_id, i: number) => {
     const row = rows[i];
@@ -84,10 +111,13 @@ describeShared("the released model's answers", 'real/predictions_h3.jsonl', () =
     let worst = 0;
     forecast.positions.forEach((track, p) => {
       track.forEach((position, f) => {
-        for (let axis = 0; axis < 3; axis++) worst = Math.max(worst, Math.abs(position![axis]! - row.pred_raw_combined[p][f][axis]));
+        for (let axis = 0; axis < 3; axis++)
+          worst = Math.max(worst, Math.abs(position![axis]! - row.pred_raw_combined[p][f][axis]));
       });
     });
-    expect(forecast.positions.length * forecast.positions[0]!.length).toBe(row.pred_raw_combined.length * row.pred_raw_combined[0].length);
+    expect(forecast.positions.length * forecast.positions[0]!.length).toBe(
+      row.pred_raw_combined.length * row.pred_raw_combined[0].length,
+    );
     expect(worst).toBeLessThan(1e-6);
   });
 });

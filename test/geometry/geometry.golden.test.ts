@@ -15,7 +15,8 @@ function expectClose(actual: unknown, expected: unknown, tolerance: number): voi
   const e = flatten(expected);
   expect(a).toHaveLength(e.length);
   a.forEach((value, i) => {
-    if (!(Math.abs(value - e[i]!) <= tolerance)) throw new Error(`element ${i}: ${value} against ${e[i]!}, tolerance ${tolerance}`);
+    if (!(Math.abs(value - e[i]!) <= tolerance))
+      throw new Error(`element ${i}: ${value} against ${e[i]!}, tolerance ${tolerance}`);
   });
 }
 
@@ -55,11 +56,27 @@ describeShared('interpolation and TF lookups of the reference', 'golden/geometry
   it('answers every lookup, and refuses those outside the samples or of unknown frames', () => {
     const buffer = new TfBuffer();
     for (const s of golden.tf.static) {
-      buffer.set({ parent: s.parent, child: s.child, stamp: 0n, transform: { translation: s.translation, rotation: s.rotation_xyzw } }, true);
+      buffer.set(
+        {
+          parent: s.parent,
+          child: s.child,
+          stamp: 0n,
+          transform: { translation: s.translation, rotation: s.rotation_xyzw },
+        },
+        true,
+      );
     }
     for (const d of golden.tf.dynamic) {
       for (const s of d.samples) {
-        buffer.set({ parent: d.parent, child: d.child, stamp: BigInt(s.time_ns), transform: { translation: s.translation, rotation: s.rotation_xyzw } }, false);
+        buffer.set(
+          {
+            parent: d.parent,
+            child: d.child,
+            stamp: BigInt(s.time_ns),
+            transform: { translation: s.translation, rotation: s.rotation_xyzw },
+          },
+          false,
+        );
       }
     }
     for (const l of golden.tf.lookups) {
@@ -76,7 +93,11 @@ describeShared('Franka kinematics of the reference', 'golden/geometry/franka_kin
   it.each(Object.keys(golden.arms))('%s: link origins, flange, hand and Jacobian', (arm) => {
     for (const pose of golden.arms[arm].poses) {
       const result = forwardKinematics(pose.q);
-      expectClose(result.links.map((l) => l.translation), pose.link_origins, golden.tolerance_m);
+      expectClose(
+        result.links.map((l) => l.translation),
+        pose.link_origins,
+        golden.tolerance_m,
+      );
       expectClose(matrix4(result.flange), pose.flange, golden.tolerance_m);
       expectClose(matrix4(compose(result.flange, FRANKA_HAND_TCP)), pose.hand_tcp, golden.tolerance_m);
       expectClose(jacobian(result), pose.jacobian_flange, golden.tolerance_m);
@@ -89,9 +110,14 @@ describeShared('camera models of OpenCV', 'golden/tracks/camera_models/expected.
   const golden = sharedJson<any>('golden/tracks/camera_models/expected.json');
   it.each(Object.keys(golden.cameras))('%s projects, undistorts, and reports pixels without a ray', (name) => {
     const c = golden.cameras[name];
-    const camera = new CameraModel({ width: c.width, height: c.height, fx: c.K[0], fy: c.K[4], cx: c.K[2], cy: c.K[5] }, c.model, c.D);
+    const camera = new CameraModel(
+      { width: c.width, height: c.height, fx: c.K[0], fy: c.K[4], cx: c.K[2], cy: c.K[5] },
+      c.model,
+      c.D,
+    );
     for (const p of c.project) expectClose(camera.project(p.point as Vector3), p.pixel, golden.tolerance_pixel);
-    for (const u of c.undistort) expectClose(camera.normalize(u.pixel as Pixel), u.normalized, golden.tolerance_normalized);
+    for (const u of c.undistort)
+      expectClose(camera.normalize(u.pixel as Pixel), u.normalized, golden.tolerance_normalized);
     for (const b of c.border) {
       const ray = camera.normalize(b.pixel as Pixel);
       if (b.converged) {
@@ -110,7 +136,8 @@ describeShared('camera models of OpenCV', 'golden/tracks/camera_models/expected.
         const back = camera.project([ray[0], ray[1], 1])!;
         expect(Math.hypot(back[0] - n.pixel[0], back[1] - n.pixel[1])).toBeLessThan(1e-3);
         expect(Math.abs(Math.hypot(...ray) - n.radial_preimage)).toBeLessThan(0.05);
-      } else if (n.fraction_of_maximum < 0.99) throw new Error(`${name}: no ray for a pixel at ${n.fraction_of_maximum} of the maximum`);
+      } else if (n.fraction_of_maximum < 0.99)
+        throw new Error(`${name}: no ray for a pixel at ${n.fraction_of_maximum} of the maximum`);
     }
   });
 });
@@ -118,6 +145,8 @@ describeShared('camera models of OpenCV', 'golden/tracks/camera_models/expected.
 describe('a camera that cannot be one', () => {
   it('is refused with the value', () => {
     expect(() => new CameraModel({ width: 640, height: 480, fx: 0, fy: 500, cx: 320, cy: 240 })).toThrow('K[0] is 0');
-    expect(() => new CameraModel({ width: 640, height: 480, fx: Number.NaN, fy: 500, cx: 320, cy: 240 })).toThrow('cannot be a camera');
+    expect(() => new CameraModel({ width: 640, height: 480, fx: Number.NaN, fy: 500, cx: 320, cy: 240 })).toThrow(
+      'cannot be a camera',
+    );
   });
 });

@@ -9,6 +9,7 @@ export function sharedPath(...parts: string[]): string {
   return path.join(SHARED, ...parts);
 }
 
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows the layout of the file it names
 export function sharedJson<T>(...parts: string[]): T {
   return JSON.parse(readFileSync(sharedPath(...parts), 'utf8')) as T;
 }

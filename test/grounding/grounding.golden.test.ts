@@ -27,14 +27,18 @@ describeShared('query points of masks as the pipeline draws them', `${folder}/ex
     if (c.count === 0) return;
     if (c.exact) {
       const expected = npy(c.points);
-      const rows = Array.from({ length: expected.shape[0] }, (_, i) => [...expected.data.slice(i * 3 + 1, i * 3 + 3)].map(Number));
+      const rows = Array.from({ length: expected.shape[0] }, (_, i) =>
+        [...expected.data.slice(i * 3 + 1, i * 3 + 3)].map(Number),
+      );
       expect([...points].map(String).sort()).toEqual(rows.map(String).sort());
     }
     let inertia = 0;
     let worst = 0;
     mask.data.forEach((inside, at) => {
       if (inside === 0) return;
-      const d = Math.min(...points.map((p) => Math.hypot(p[0] - (at % mask.width), p[1] - Math.floor(at / mask.width))));
+      const d = Math.min(
+        ...points.map((p) => Math.hypot(p[0] - (at % mask.width), p[1] - Math.floor(at / mask.width))),
+      );
       inertia += d * d;
       worst = Math.max(worst, d);
     });
@@ -52,7 +56,7 @@ describeShared('query points of masks as the pipeline draws them', `${folder}/ex
     if (masks.length === 0) return;
     const chosen = selectMasks(masks, [c.points[0][1], c.points[0][2]]);
     const inChosen = new Set(chosen.flatMap((m) => [...m.data.entries()].filter(([, v]) => v).map(([at]) => at)));
-        // Cases with several points or frames join the masks of each; one point is one choice.
+    // Cases with several points or frames join the masks of each; one point is one choice.
     if (c.points.length !== 1) return;
     for (const result of c.result) {
       for (const [, x, y] of result.query_points) expect(inChosen.has(y * width + x)).toBe(true);
@@ -68,7 +72,15 @@ describeShared('the Kinect desk', 'real/rgbd/color.png', () => {
     depth: await decodeDepthFile(readFileSync(sharedPath('real/rgbd/depth.png')), 'depth.png', 1 / 5000),
   });
   // The die's outline in the colour image, drawn by hand: x from 126 to 172, y from 197 to 246.
-  it.each([[150, 225], [140, 210], [160, 232], [150, 204], [136, 240], [164, 215], [139, 222]])('8 points on the yellow die from a click at (%d, %d)', async (x, y) => {
+  it.each([
+    [150, 225],
+    [140, 210],
+    [160, 232],
+    [150, 204],
+    [136, 240],
+    [164, 215],
+    [139, 222],
+  ])('8 points on the yellow die from a click at (%d, %d)', async (x, y) => {
     const { color, depth } = await load();
     const mask = growRegion(color, depth, camera, [x, y]);
     const points = liftMask(mask, depth, camera, { points: 8, seed: 0 });

@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import { expect, it } from '@jest/globals';
 import { decodeCdr } from '../../src/bus/cdr.js';
-import type { CameraInfo, CompressedImage, Image, JointStateMessage, MessageType, StringMessage, TFMessage } from '../../src/bus/messages.js';
+import type {
+  CameraInfo,
+  CompressedImage,
+  Image,
+  JointStateMessage,
+  MessageType,
+  StringMessage,
+  TFMessage,
+} from '../../src/bus/messages.js';
 import { PlannerError } from '../../src/core/errors.js';
 import type { Vector3 } from '../../src/core/vector.js';
 import { fromTimeMessage } from '../../src/core/time.js';
@@ -23,7 +31,8 @@ async function readAll(file: string): Promise<{ recording: McapRecording; messag
   return { recording, messages };
 }
 
-const decoded = (m: RecordedMessage): any => (m.content instanceof Uint8Array ? decodeCdr(m.type, m.content) : m.content);
+const decoded = (m: RecordedMessage): any =>
+  m.content instanceof Uint8Array ? decodeCdr(m.type, m.content) : m.content;
 
 const sha = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -72,10 +81,17 @@ describeShared('MCAP recordings of the reference', 'golden/mcap/expected.json', 
   });
 
   it('standard_none, _zstd, _lz4 and the rosbag2 directory hold the same bytes', async () => {
-    const digest = async (file: string): Promise<string[]> => (await readAll(file)).messages.map((m) => sha(JSON.stringify(decoded(m))));
+    const digest = async (file: string): Promise<string[]> =>
+      (await readAll(file)).messages.map((m) => sha(JSON.stringify(decoded(m))));
     const first = await digest('standard_none.mcap');
     expect(first.length).toBeGreaterThan(0);
-    for (const file of ['standard_zstd.mcap', 'standard_lz4.mcap', 'rosbag2_rosbags_writer', 'no_index_unchunked.mcap', 'chunked_no_summary.mcap']) {
+    for (const file of [
+      'standard_zstd.mcap',
+      'standard_lz4.mcap',
+      'rosbag2_rosbags_writer',
+      'no_index_unchunked.mcap',
+      'chunked_no_summary.mcap',
+    ]) {
       expect(await digest(file)).toEqual(first);
     }
   });
@@ -89,7 +105,7 @@ async function checkMessage(type: MessageType, message: any, e: any, topic: stri
   switch (type) {
     case 'std_msgs/msg/String': {
       const { data } = message as StringMessage;
-      expect([...data].length).toBe(f.length);
+      expect(Array.from(data)).toHaveLength(f.length);
       expect(sha(data)).toBe(f.sha256);
       return;
     }
@@ -113,7 +129,12 @@ async function checkMessage(type: MessageType, message: any, e: any, topic: stri
           parent: t.header.frame_id,
           child: t.child_frame_id,
           translation: [t.transform.translation.x, t.transform.translation.y, t.transform.translation.z],
-          rotation_xyzw: [t.transform.rotation.x, t.transform.rotation.y, t.transform.rotation.z, t.transform.rotation.w],
+          rotation_xyzw: [
+            t.transform.rotation.x,
+            t.transform.rotation.y,
+            t.transform.rotation.z,
+            t.transform.rotation.w,
+          ],
         })),
       ).toEqual(JSON.parse(JSON.stringify(f.transforms), (_key, value) => (value === 'NaN' ? Number.NaN : value)));
       return;
@@ -124,9 +145,11 @@ async function checkMessage(type: MessageType, message: any, e: any, topic: stri
 
 async function checkPixels(image: Image | CompressedImage, e: any, topic: string): Promise<void> {
   const raw = 'encoding' in image;
-  const color = (): Promise<any> => (raw ? Promise.resolve().then(() => decodeColorImage(image)) : decodeCompressedColor(image));
+  const color = (): Promise<any> =>
+    raw ? Promise.resolve().then(() => decodeColorImage(image)) : decodeCompressedColor(image);
   const scale = e.depth_scale_m ?? 0.001;
-  const depth = async (s: number): Promise<any> => (raw ? decodeDepthImage(image, s) : await decodeCompressedDepth(image, s));
+  const depth = async (s: number): Promise<any> =>
+    raw ? decodeDepthImage(image, s) : await decodeCompressedDepth(image, s);
   if (e.must_fail) {
     const isDepth = !raw && /depth/i.test(image.format);
     await expect(isDepth ? depth(scale) : color()).rejects.toThrow(PlannerError);
@@ -139,7 +162,8 @@ async function checkPixels(image: Image | CompressedImage, e: any, topic: string
   const rgb = e.rgb_pixels ? await color() : null;
   for (const p of e.rgb_pixels ?? []) {
     const { data, width } = rgb;
-    for (let c = 0; c < 3; c++) expect(Math.abs(data[(p.y * width + p.x) * 3 + c] - p.value[c])).toBeLessThanOrEqual(e.tolerance ?? 0);
+    for (let c = 0; c < 3; c++)
+      expect(Math.abs(data[(p.y * width + p.x) * 3 + c] - p.value[c])).toBeLessThanOrEqual(e.tolerance ?? 0);
   }
   const inverse = !raw && image.format.startsWith('32FC1');
   const integers = e.raw_pixels && !inverse ? await depth(1) : null;
@@ -168,7 +192,12 @@ function checkCamera(info: CameraInfo, e: any, topic: string): void {
   const { intrinsics } = cameraModelOf(info, false);
   if (e.effective_K) {
     expect([intrinsics.width, intrinsics.height]).toEqual([e.effective_width, e.effective_height]);
-    expect([intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy]).toEqual([e.effective_K[0], e.effective_K[4], e.effective_K[2], e.effective_K[5]]);
+    expect([intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy]).toEqual([
+      e.effective_K[0],
+      e.effective_K[4],
+      e.effective_K[2],
+      e.effective_K[5],
+    ]);
   }
   if (topic.startsWith('/rectified')) {
     const p = cameraModelOf(info, true);
@@ -200,14 +229,25 @@ function checkLookups(messages: readonly RecordedMessage[], lookups: any): void 
     if (m.type !== 'tf2_msgs/msg/TFMessage') continue;
     for (const t of (decoded(m) as TFMessage).transforms) {
       const { translation: p, rotation: q } = t.transform;
-      const step = { parent: t.header.frame_id, child: t.child_frame_id, stamp: fromTimeMessage(t.header.stamp), transform: { translation: [p.x, p.y, p.z] as Vector3, rotation: [q.x, q.y, q.z, q.w] as Quaternion } };
+      const step = {
+        parent: t.header.frame_id,
+        child: t.child_frame_id,
+        stamp: fromTimeMessage(t.header.stamp),
+        transform: { translation: [p.x, p.y, p.z] as Vector3, rotation: [q.x, q.y, q.z, q.w] as Quaternion },
+      };
       const valid = [p.x, p.y, p.z, q.x, q.y, q.z, q.w].every(Number.isFinite) && Math.hypot(q.x, q.y, q.z, q.w) > 0;
       if (valid) buffer.set(step, m.topic === '/tf_static');
-      else expect(() => { buffer.set(step, false); }).toThrow('is not a transform');
+      else
+        expect(() => {
+          buffer.set(step, false);
+        }).toThrow('is not a transform');
     }
   }
   for (const at of lookups.at) {
-    for (const [target, matrix] of [[at.target, at.matrix], ['world', at.world_matrix]]) {
+    for (const [target, matrix] of [
+      [at.target, at.matrix],
+      ['world', at.world_matrix],
+    ]) {
       const t = buffer.lookup(target, at.source, BigInt(at.time));
       const actual = matrixOf(t.rotation).map((row, i) => [...row, t.translation[i]!]);
       actual.flat().forEach((value, i) => {
@@ -217,6 +257,8 @@ function checkLookups(messages: readonly RecordedMessage[], lookups: any): void 
   }
   expect(lookups.must_fail.length).toBeGreaterThan(0);
   for (const fail of lookups.must_fail) {
-    expect(() => buffer.lookup(fail.target ?? 'fr3_link0', fail.source ?? 'camera_color_optical_frame', BigInt(fail.time))).toThrow(PlannerError);
+    expect(() =>
+      buffer.lookup(fail.target ?? 'fr3_link0', fail.source ?? 'camera_color_optical_frame', BigInt(fail.time)),
+    ).toThrow(PlannerError);
   }
 }

@@ -17,12 +17,24 @@ import { describeShared, sharedJson, sharedPath } from '../golden/shared.js';
 
 const folder = 'golden/molmospaces';
 const special = (value: any): any =>
-  value === 'Infinity' ? Infinity : value === '-Infinity' ? -Infinity : value === 'NaN' ? Number.NaN : Array.isArray(value) ? value.map(special) : value && typeof value === 'object' ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, special(v)])) : value;
+  value === 'Infinity'
+    ? Infinity
+    : value === '-Infinity'
+      ? -Infinity
+      : value === 'NaN'
+        ? Number.NaN
+        : Array.isArray(value)
+          ? value.map(special)
+          : value && typeof value === 'object'
+            ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, special(v)]))
+            : value;
 
 describeShared('MolmoSpaces rollouts of the reference', `${folder}/expected.json`, () => {
   const golden = sharedJson<Record<string, any>>(folder, 'expected.json');
   const houses = Object.entries(golden).filter(([name]) => !name.startsWith('_'));
-  const trajectories = houses.flatMap(([house, h]) => Object.entries<any>(h.trajectories).map(([key, t]) => [`${house} (${h.kind}) ${key}`, house, h, key, t] as const));
+  const trajectories = houses.flatMap(([house, h]) =>
+    Object.entries<any>(h.trajectories).map(([key, t]) => [`${house} (${h.kind}) ${key}`, house, h, key, t] as const),
+  );
   const h5 = (house: string, h: any): string => sharedPath(folder, 'val', house, h.h5);
 
   it.each(trajectories)('%s: rows, pairs and camera parameters', async (_n, house, h, key, t) => {
@@ -36,15 +48,20 @@ describeShared('MolmoSpaces rollouts of the reference', `${folder}/expected.json
       expect(rollout.stepS * 1000).toBe(t.policy_dt_ms);
       expect(rollout.success).toEqual(t.success);
       expect(rollout.phases).toEqual(t.policy_phase);
-      expect(Object.fromEntries(Object.entries(rollout.phaseNames).map(([id, name]) => [name, Number(id)]))).toEqual(t.policy_phases);
-      for (const [name, shape] of Object.entries<any>(t.datasets)) if (name !== 'obs_scene') expect([name, file.shape(`${key}/${name}`)]).toEqual([name, shape.shape]);
+      expect(Object.fromEntries(Object.entries(rollout.phaseNames).map(([id, name]) => [name, Number(id)]))).toEqual(
+        t.policy_phases,
+      );
+      for (const [name, shape] of Object.entries<any>(t.datasets))
+        if (name !== 'obs_scene') expect([name, file.shape(`${key}/${name}`)]).toEqual([name, shape.shape]);
       for (const [name, rows] of Object.entries<any>(t.rows)) {
         if (name.endsWith(' raw')) continue;
         const decoded = file.jsonRows(`${key}/${name}`)!;
-        for (const [row, value] of Object.entries(rows)) expect([name, row, decoded.values[Number(row)] ?? null]).toEqual([name, row, special(value)]);
+        for (const [row, value] of Object.entries(rows))
+          expect([name, row, decoded.values[Number(row)] ?? null]).toEqual([name, row, special(value)]);
         expect(decoded.undecodable).toEqual(t.undecodable_rows[name] ?? []);
       }
-      for (const [name, rows] of Object.entries<any>(t.undecodable_rows)) expect(file.jsonRows(`${key}/${name}`)!.undecodable).toEqual(rows);
+      for (const [name, rows] of Object.entries<any>(t.undecodable_rows))
+        expect(file.jsonRows(`${key}/${name}`)!.undecodable).toEqual(rows);
       for (const pair of t.pairs) {
         if (pair.qpos) expect(rollout.qpos.values[pair.observation_row]).toEqual(pair.qpos);
         if (pair.joint_pos) expect(rollout.jointPos.values[pair.action_row]).toEqual(pair.joint_pos);
@@ -56,9 +73,11 @@ describeShared('MolmoSpaces rollouts of the reference', `${folder}/expected.json
         const e = t.cameras[camera.name];
         expect([camera.width, camera.height]).toEqual(e.sensor_resolution_wh);
         expect(camera.intrinsics[0]).toEqual(e.intrinsic_cv.flat());
-        for (const [row, pose] of Object.entries(e.extrinsic_cv)) expect(camera.worldToCamera[Number(row)]).toEqual(pose);
+        for (const [row, pose] of Object.entries(e.extrinsic_cv))
+          expect(camera.worldToCamera[Number(row)]).toEqual(pose);
         const files = filesOfCamera(file.path, rollout, camera.name);
-        if (e.video && !h.video_faults?.[key]?.[camera.name]) expect(path.basename(files.color!)).toBe(path.basename(e.video));
+        if (e.video && !h.video_faults?.[key]?.[camera.name])
+          expect(path.basename(files.color!)).toBe(path.basename(e.video));
         if (e.video_depth) expect(path.basename(files.depth!)).toBe(path.basename(e.video_depth));
       }
     } finally {
@@ -69,7 +88,8 @@ describeShared('MolmoSpaces rollouts of the reference', `${folder}/expected.json
   it.each(trajectories)('%s: pictures, depth and geometry as messages', async (_n, house, h, key, t) => {
     const recording = await RolloutRecording.open(h5(house, h), Number(key.slice(5)));
     const wanted = new Map<string, any>();
-    for (const [camera, c] of Object.entries<any>(t.cameras)) for (const f of c.frames) wanted.set(`${camera} ${f.row}`, f);
+    for (const [camera, c] of Object.entries<any>(t.cameras))
+      for (const f of c.frames) wanted.set(`${camera} ${f.row}`, f);
     const rows = new Map<string, number>();
     const infos = new Map<string, CameraInfo>();
     let checked = 0;
@@ -87,10 +107,16 @@ describeShared('MolmoSpaces rollouts of the reference', `${folder}/expected.json
         if (!p.video_xy) continue; // the reference could not probe a video that ends early
         const [x, y] = p.video_xy;
         if (topic.includes('/color/')) {
-          if (p.decoded_rgb) expect([...image.data.slice((y * image.width + x) * 3, (y * image.width + x) * 3 + 3)]).toEqual(p.decoded_rgb);
+          if (p.decoded_rgb)
+            expect([...image.data.slice((y * image.width + x) * 3, (y * image.width + x) * 3 + 3)]).toEqual(
+              p.decoded_rgb,
+            );
           // The ray of the pixel meets the true point, in pixels of the video.
           const model = cameraModelOf(infos.get(camera)!, false);
-          const [px, py] = [((p.x + 0.5) * image.width) / resolution[0] - 0.5, ((p.y + 0.5) * image.height) / resolution[1] - 0.5];
+          const [px, py] = [
+            ((p.x + 0.5) * image.width) / resolution[0] - 0.5,
+            ((p.y + 0.5) * image.height) / resolution[1] - 0.5,
+          ];
           const lifted = model.unproject([px, py], p.true_depth_m)!;
           lifted.forEach((v, i) => {
             expect(Math.abs(v - p.true_point_camera[i])).toBeLessThan(1e-6);
@@ -115,7 +141,8 @@ describeShared('MolmoSpaces rollouts of the reference', `${folder}/expected.json
       const code = fault.includes('absent') ? 'molmospaces.missing-video' : 'molmospaces.short-video';
       expect(recording.problems.some((p) => p.code === code && p.message.includes(camera))).toBe(true);
     }
-    if (Object.keys(faults).length === 0) expect(recording.problems.filter((p) => p.code !== 'molmospaces.row')).toEqual([]);
+    if (Object.keys(faults).length === 0)
+      expect(recording.problems.filter((p) => p.code !== 'molmospaces.row')).toEqual([]);
     await recording.close();
   });
 
@@ -177,24 +204,40 @@ describeShared("MolmoBot's training reader", `${folder}/training_reader.json`, (
     file.close();
     return { house, key, rollout, h5: file.path };
   };
-  it.each(golden.plain.map((p: any, i: number) => [`${p.trajectory} step ${p.step} (${p.arm_key}, ${i})`, p]))('%s', async (_n, p: any) => {
-    const { rollout } = await open(p.trajectory);
-    expect(usableLength(rollout)).toBe(p.usable_length);
-    if (p.arm_key !== 'joint_pos') return;
-    const example = policyExample(rollout, p.step, p.action.length);
-    expect(example.state).toEqual(p.state);
-    expect(example.isPadding).toEqual(p.action_is_pad);
-    expect(example.actions).toEqual(p.action);
-    expect(example.instruction).toBe(p.question);
-  });
-  it.each(golden.tracks.map((p: any, i: number) => [`${p.trajectory} step ${p.step} ${p.prompt_style} (${i})`, p]))('overlay %s', async (_n, p: any) => {
-    const { h5, key, rollout } = await open(p.trajectory);
-    const npz = path.join(path.dirname(h5), `episode_${key.slice(5).padStart(8, '0')}_${p.camera}_point_tracks.npz`);
-    const tracks = await readOverlayTracks(npz, p.camera, 'f', (t) => BigInt(t));
-    const frame = (t: number): (Vector3 | null)[] => p.point_indices.map((n: number) => (tracks.visible[t]![n] ? tracks.positions[t]![n]! : null));
-    const history = p.history_frames.map((t: number) => frame(Math.max(0, t)));
-    const future = p.future_frames.map(frame);
-    expect(forecastPrompt({ caption: rollout.taskDescription, history, horizon: p.prompt_style === 'default' ? future.length : p.num_future_frames }, p.prompt_style)).toBe(p.question);
-    expect(trainingAnswer(history, future, p.prompt_style)).toBe(p.answer);
-  });
+  it.each(golden.plain.map((p: any, i: number) => [`${p.trajectory} step ${p.step} (${p.arm_key}, ${i})`, p]))(
+    '%s',
+    async (_n, p: any) => {
+      const { rollout } = await open(p.trajectory);
+      expect(usableLength(rollout)).toBe(p.usable_length);
+      if (p.arm_key !== 'joint_pos') return;
+      const example = policyExample(rollout, p.step, p.action.length);
+      expect(example.state).toEqual(p.state);
+      expect(example.isPadding).toEqual(p.action_is_pad);
+      expect(example.actions).toEqual(p.action);
+      expect(example.instruction).toBe(p.question);
+    },
+  );
+  it.each(golden.tracks.map((p: any, i: number) => [`${p.trajectory} step ${p.step} ${p.prompt_style} (${i})`, p]))(
+    'overlay %s',
+    async (_n, p: any) => {
+      const { h5, key, rollout } = await open(p.trajectory);
+      const npz = path.join(path.dirname(h5), `episode_${key.slice(5).padStart(8, '0')}_${p.camera}_point_tracks.npz`);
+      const tracks = await readOverlayTracks(npz, p.camera, 'f', (t) => BigInt(t));
+      const frame = (t: number): (Vector3 | null)[] =>
+        p.point_indices.map((n: number) => (tracks.visible[t]![n] ? tracks.positions[t]![n]! : null));
+      const history = p.history_frames.map((t: number) => frame(Math.max(0, t)));
+      const future = p.future_frames.map(frame);
+      expect(
+        forecastPrompt(
+          {
+            caption: rollout.taskDescription,
+            history,
+            horizon: p.prompt_style === 'default' ? future.length : p.num_future_frames,
+          },
+          p.prompt_style,
+        ),
+      ).toBe(p.question);
+      expect(trainingAnswer(history, future, p.prompt_style)).toBe(p.answer);
+    },
+  );
 });

@@ -32,10 +32,14 @@ export class MemoryBus<C extends Clock & { close(): void } = Clock & { close(): 
     return [...this.#topics].map(([topic, { type }]) => ({ topic, type })).sort((a, b) => (a.topic < b.topic ? -1 : 1));
   }
 
-  subscribe<T extends MessageType>(name: string, type: T, qos: Qos = DEFAULT_QOS): Observable<Stamped<MessageTypes[T]>> {
+  subscribe<T extends MessageType>(
+    name: string,
+    type: T,
+    qos: Qos = DEFAULT_QOS,
+  ): Observable<Stamped<MessageTypes[T]>> {
     const topic = this.#topic(name, type);
     return new Observable((subscriber) => {
-      const subscription: Subscription = { qos, subscriber: subscriber as unknown as Subscriber<Stamped<unknown>> };
+      const subscription: Subscription = { qos, subscriber: subscriber };
       topic.subscriptions.add(subscription);
       if (qos.durability === 'transient_local') {
         for (const kept of topic.kept.slice(-qos.depth)) subscription.subscriber.next(kept);
@@ -81,7 +85,7 @@ export class MemoryBus<C extends Clock & { close(): void } = Clock & { close(): 
         remedy: 'serve each name once',
       });
     }
-    this.#services.set(name, { type, answer: answer as (request: never) => Promise<unknown> });
+    this.#services.set(name, { type, answer: answer });
     return () => this.#services.delete(name);
   }
 

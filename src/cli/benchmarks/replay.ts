@@ -32,12 +32,21 @@ export async function benchReplay({ seconds, rateHz, compressed }: ReplayBenchma
   const folder = await mkdtemp(path.join(tmpdir(), 'molmo-motion-bench-'));
   try {
     const recording = path.join(folder, 'recording.mcap');
-    const clicksAtS = Array.from({ length: Math.floor(seconds / 5) }, (_, i) => i * 5 + 1);
-    const written = await writeTabletop(recording, { seconds, rateHz, width: WIDTH, height: HEIGHT, compressed, repeatS: 1, clicksAtS });
+    const clicksAtS = Array.from({ length: Math.ceil(seconds / 10) }, (_, i) => i * 10 + 1);
+    const written = await writeTabletop(recording, {
+      seconds,
+      rateHz,
+      width: WIDTH,
+      height: HEIGHT,
+      compressed,
+      repeatS: 1,
+      clicksAtS,
+    });
     const out = path.join(folder, 'out');
     await run([PROGRAM, 'replay', recording, '--out', out, '--forecaster', 'static']);
     const report = JSON.parse(await readFile(path.join(out, 'report.json'), 'utf8')) as ReplayReport;
-    if (report.messages.total !== written) throw new Error(`${written} messages were written, but ${report.messages.total} processed`);
+    if (report.messages.total !== written)
+      throw new Error(`${written} messages were written, but ${report.messages.total} processed`);
     return {
       recording_s: seconds,
       recording_mb: Math.round((await stat(recording)).size / 1e6),

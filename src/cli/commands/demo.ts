@@ -14,12 +14,22 @@ export function demoCommand(): Command {
     .option('--out <dir>', 'folder for the results', 'demo')
     .option('--json', 'print the report to stdout')
     .action(async (options: { readonly out: string; readonly json?: boolean }) => {
-      const report = await runReplay(RECORDING, { out: options.out, forecaster: 'extrapolate', steps: DEFAULT_STEPS, period: 1, seed: 0 });
+      const report = await runReplay(RECORDING, {
+        out: options.out,
+        forecaster: 'extrapolate',
+        steps: DEFAULT_STEPS,
+        period: 1,
+        seed: 0,
+      });
       const { forecasts } = report.stages.forecasting;
       if (options.json) printJson(report);
       say(`instruction: ${report.instruction ?? 'from the recording'}`);
-      say(`${report.messages.total} messages of ${report.duration_s.toFixed(1)} s in ${report.wall_s.toFixed(1)} s, ${forecasts} forecasts`);
-      say(`look at ${options.out}/overlay.png; open ${options.out}/replay.mcap in Foxglove or Lichtblick; figures are in ${options.out}/report.json`);
+      say(
+        `${report.messages.total} messages of ${report.duration_s.toFixed(1)} s in ${report.wall_s.toFixed(1)} s, ${forecasts} forecasts`,
+      );
+      say(
+        `look at ${options.out}/overlay.png; open ${options.out}/replay.mcap in Foxglove or Lichtblick; figures are in ${options.out}/report.json`,
+      );
       if (forecasts === 0) process.exitCode = EXIT.unexpected;
     });
 }

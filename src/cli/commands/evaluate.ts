@@ -10,7 +10,11 @@ export function evaluateCommand(): Command {
     new Command('predictions')
       .description('ADE, FDE and PWT of a predictions.jsonl against the truth it holds')
       .argument('<file>', 'one JSON object a line, as the published evaluation writes them')
-      .addOption(new Option('--variant <name>', 'the paper (appendix C.4) or the released script').choices(['paper', 'released']).default('paper'))
+      .addOption(
+        new Option('--variant <name>', 'the paper (appendix C.4) or the released script')
+          .choices(['paper', 'released'])
+          .default('paper'),
+      )
       .option('--json <file>', 'write the result; - for stdout')
       .action(run),
   );
@@ -28,7 +32,11 @@ async function run(file: string, options: { readonly variant: MetricVariant; rea
 
 function show(report: PredictionsReport): void {
   const text = (value: number | null): string => value?.toFixed(4) ?? '-';
-  const row = (name: string, m: { ADE: number | null; FDE: number | null; PWT: number | null }, pairs: number | string): string[] => [name, text(m.ADE), text(m.FDE), text(m.PWT), String(pairs)];
+  const row = (
+    name: string,
+    m: { ADE: number | null; FDE: number | null; PWT: number | null },
+    pairs: number | string,
+  ): string[] => [name, text(m.ADE), text(m.FDE), text(m.PWT), String(pairs)];
   printTable(
     ['clip', 'ADE, m', 'FDE, m', 'PWT', 'pairs'],
     [

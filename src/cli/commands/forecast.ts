@@ -38,9 +38,15 @@ export function forecastCommand(): Command {
     .option('--trajectory <n>', 'trajectory of a MolmoSpaces file', wholeNumber)
     .option('--click <[camera:]x,y>', 'pixel on the object', cameraClick)
     .option('--seed <n>', 'seed of everything that is drawn', wholeNumber, 0)
-    .requiredOption('--out <file>', 'result: {"frame", "stamp", "step_s", "points": [P][F][3] metres, "visible": [P][F], "raw_text"?}')
+    .requiredOption(
+      '--out <file>',
+      'result: {"frame", "stamp", "step_s", "points": [P][F][3] metres, "visible": [P][F], "raw_text"?}',
+    )
     .option('--image <file>', 'picture at t0 with the projected paths, PNG')
-    .addHelpText('after', '\nA point without a position at a step has visible false and [null, null, null].\nAn answer that does not parse writes {"error", "raw_text"} and exits with 3.')
+    .addHelpText(
+      'after',
+      '\nA point without a position at a step has visible false and [null, null, null].\nAn answer that does not parse writes {"error", "raw_text"} and exits with 3.',
+    )
     .action(run);
 }
 
@@ -68,7 +74,9 @@ async function run(clip: string, options: ForecastCommandOptions): Promise<void>
     await writeAtomically(options.out, `${toJson(forecastJson(outcome.highlight.forecast))}\n`);
     const picture = options.image === undefined ? null : await overlayOf(outcome);
     if (picture) await writeAtomically(options.image!, picture);
-    say(`${outcome.highlight.forecast.positions.length} points, ${forecaster.horizon} steps of ${outcome.highlight.forecast.stepS.toFixed(4)} s, written to ${options.out}`);
+    say(
+      `${outcome.highlight.forecast.positions.length} points, ${forecaster.horizon} steps of ${outcome.highlight.forecast.stepS.toFixed(4)} s, written to ${options.out}`,
+    );
   } finally {
     await recording.close();
   }

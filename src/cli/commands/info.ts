@@ -25,7 +25,12 @@ interface RecordingFacts {
   readonly duration_s: number;
   readonly messages: number;
   readonly topics: readonly TopicFacts[];
-  readonly cameras: readonly { readonly camera: string; readonly color: string; readonly depth: string | null; readonly info: string }[];
+  readonly cameras: readonly {
+    readonly camera: string;
+    readonly color: string;
+    readonly depth: string | null;
+    readonly info: string;
+  }[];
   readonly instruction: string | null;
   readonly point_tracks: { readonly camera: string; readonly points: number; readonly frames: number } | null;
   readonly problems: readonly { readonly code: string; readonly message: string; readonly count: number }[];
@@ -60,8 +65,14 @@ async function examine(recording: Recording, signal: AbortSignal): Promise<Recor
     if (signal.aborted) throw new CancelledError('reading the recording');
     if (++messages % 256 === 0) bar.update(message.logTime - start, end - start);
     const facts = read.get(message.topic) ?? { count: 0, first: message.logTime, last: message.logTime, stamp: null };
-    read.set(message.topic, { ...facts, count: facts.count + 1, last: message.logTime, stamp: checkStamp(message, facts.stamp, found) });
-    if (message.type === 'std_msgs/msg/String' && /instruction/.test(message.topic)) instruction ??= textOf(message, found);
+    read.set(message.topic, {
+      ...facts,
+      count: facts.count + 1,
+      last: message.logTime,
+      stamp: checkStamp(message, facts.stamp, found),
+    });
+    if (message.type === 'std_msgs/msg/String' && /instruction/.test(message.topic))
+      instruction ??= textOf(message, found);
   }
   bar.stop();
   return {
@@ -73,11 +84,26 @@ async function examine(recording: Recording, signal: AbortSignal): Promise<Recor
     topics: recording.topics.map(({ topic, type, count, usable }) => {
       const facts = read.get(topic);
       const span = facts ? toSeconds(facts.last - facts.first) : 0;
-      return { topic, type, count: facts?.count ?? count, rate_hz: facts && facts.count > 1 && span > 0 ? (facts.count - 1) / span : null, usable };
+      return {
+        topic,
+        type,
+        count: facts?.count ?? count,
+        rate_hz: facts && facts.count > 1 && span > 0 ? (facts.count - 1) / span : null,
+        usable,
+      };
     }),
-    cameras: findCameras(recording.topics.filter((t) => t.usable)).map(({ camera, color, depth, info }) => ({ camera, color: color.topic, depth: depth?.topic ?? null, info })),
+    cameras: findCameras(recording.topics.filter((t) => t.usable)).map(({ camera, color, depth, info }) => ({
+      camera,
+      color: color.topic,
+      depth: depth?.topic ?? null,
+      info,
+    })),
     instruction,
-    point_tracks: recording.tracks && { camera: recording.tracks.camera, points: recording.tracks.positions[0]?.length ?? 0, frames: recording.tracks.stamps.length },
+    point_tracks: recording.tracks && {
+      camera: recording.tracks.camera,
+      points: recording.tracks.positions[0]?.length ?? 0,
+      frames: recording.tracks.stamps.length,
+    },
     problems: [...recording.problems, ...found.list],
   };
 }
@@ -87,7 +113,11 @@ function checkStamp(message: RecordedMessage, last: Nanoseconds | null, found: P
   const stamp = stampOf(message);
   if (stamp === null) return last;
   if (last !== null && stamp < last) {
-    found.add('stamps.backwards', `stamps on ${message.topic} go backwards, the first time by ${toSeconds(last - stamp).toFixed(3)} s`, message.topic);
+    found.add(
+      'stamps.backwards',
+      `stamps on ${message.topic} go backwards, the first time by ${toSeconds(last - stamp).toFixed(3)} s`,
+      message.topic,
+    );
   }
   return stamp;
 }
@@ -104,7 +134,10 @@ function stampOf({ content, type }: RecordedMessage): Nanoseconds | null {
 
 function textOf(message: RecordedMessage, found: ProblemLog): string | null {
   try {
-    const content = message.content instanceof Uint8Array ? decodeCdr('std_msgs/msg/String', message.content) : (message.content as MessageTypes['std_msgs/msg/String']);
+    const content =
+      message.content instanceof Uint8Array
+        ? decodeCdr('std_msgs/msg/String', message.content)
+        : (message.content as MessageTypes['std_msgs/msg/String']);
     return content.data;
   } catch {
     found.add('message.unreadable', `a message on ${message.topic} cannot be read`, message.topic);
@@ -116,11 +149,21 @@ function show(facts: RecordingFacts): void {
   say(`${facts.path}: ${facts.kind}, ${facts.messages} messages, ${facts.duration_s.toFixed(3)} s`);
   printTable(
     ['topic', 'type', 'messages', 'Hz', ''],
-    facts.topics.map(({ topic, type, count, rate_hz, usable }) => [topic, type, count, rate_hz?.toFixed(1) ?? '', usable ? '' : 'not used']),
+    facts.topics.map(({ topic, type, count, rate_hz, usable }) => [
+      topic,
+      type,
+      count,
+      rate_hz?.toFixed(1) ?? '',
+      usable ? '' : 'not used',
+    ]),
   );
-  for (const { camera, color, depth } of facts.cameras) say(`camera ${camera}: ${color}${depth === null ? ', without depth' : ` with ${depth}`}`);
+  for (const { camera, color, depth } of facts.cameras)
+    say(`camera ${camera}: ${color}${depth === null ? ', without depth' : ` with ${depth}`}`);
   if (facts.instruction !== null) say(`instruction: ${facts.instruction}`);
-  if (facts.point_tracks) say(`point tracks: ${facts.point_tracks.points} points over ${facts.point_tracks.frames} frames, seen by ${facts.point_tracks.camera}`);
+  if (facts.point_tracks)
+    say(
+      `point tracks: ${facts.point_tracks.points} points over ${facts.point_tracks.frames} frames, seen by ${facts.point_tracks.camera}`,
+    );
   for (const { message, count } of facts.problems) say(`problem${count > 1 ? `, ${count} times` : ''}: ${message}`);
   if (facts.problems.length === 0) say('no problem found');
 }

@@ -32,20 +32,34 @@ export function liftCommand(): Command {
     .description('query points on the object under a clicked pixel, lifted into 3-D')
     .requiredOption('--color <file>', 'colour image, JPEG or PNG')
     .requiredOption('--depth <file>', 'depth aligned to it, 16-bit PNG, 0 where nothing was measured')
-    .requiredOption('--intrinsics <file>', 'JSON: fx, fy, cx, cy (or K); optional distortion_model, d, depth_scale_m or depth_scale')
+    .requiredOption(
+      '--intrinsics <file>',
+      'JSON: fx, fy, cx, cy (or K); optional distortion_model, d, depth_scale_m or depth_scale',
+    )
     .requiredOption('--click <x,y>', 'pixel on the object', pixel)
     .option('--points <n>', 'points on the object; 1 lifts the clicked pixel itself', countingNumber, POINT_COUNT)
-    .option('--depth-scale <metres>', 'metres per unit of the depth image (default: that of the intrinsics file, else 0.001)', positiveNumber)
+    .option(
+      '--depth-scale <metres>',
+      'metres per unit of the depth image (default: that of the intrinsics file, else 0.001)',
+      positiveNumber,
+    )
     .option('--seed <n>', 'seed of the choice of points', wholeNumber, 0)
     .requiredOption('--out <file>', 'result: {"points": [{"pixel", "xyz_m" | null, "refused"?: reason}]}')
-    .addHelpText('after', '\nWhen no point at all could be lifted the result is still written, with the reasons, and the exit code is 3.')
+    .addHelpText(
+      'after',
+      '\nWhen no point at all could be lifted the result is still written, with the reasons, and the exit code is 3.',
+    )
     .action(run);
 }
 
 async function run(options: LiftCommandOptions): Promise<void> {
   const calibration = parseIntrinsics(await readText(options.intrinsics), options.intrinsics);
   const color = await decodeColorFile(await readBytes(options.color), options.color);
-  const depth = await decodeDepthFile(await readBytes(options.depth), options.depth, options.depthScale ?? calibration.depthScaleM);
+  const depth = await decodeDepthFile(
+    await readBytes(options.depth),
+    options.depth,
+    options.depthScale ?? calibration.depthScaleM,
+  );
   const camera = new CameraModel(
     { ...calibration, width: calibration.width ?? color.width, height: calibration.height ?? color.height },
     calibration.distortionModel,
@@ -58,7 +72,10 @@ async function run(options: LiftCommandOptions): Promise<void> {
     points =
       options.points === 1
         ? liftClicks([options.click], depth, camera)
-        : liftMask(growRegion(color, depth, camera, options.click), depth, camera, { points: options.points, seed: options.seed });
+        : liftMask(growRegion(color, depth, camera, options.click), depth, camera, {
+            points: options.points,
+            seed: options.seed,
+          });
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     points = [{ pixel: options.click, position: null, refused: error.message }];
@@ -110,7 +127,11 @@ const fileSchema = z.looseObject({
 
 function parseIntrinsics(text: string, file: string): Calibration {
   const fail = (why: string): never => {
-    throw new InputError({ code: 'intrinsics.file', message: `${file} gives no intrinsics: ${why}`, remedy: 'write {"fx": 525, "fy": 525, "cx": 319.5, "cy": 239.5, "depth_scale_m": 0.001}' });
+    throw new InputError({
+      code: 'intrinsics.file',
+      message: `${file} gives no intrinsics: ${why}`,
+      remedy: 'write {"fx": 525, "fy": 525, "cx": 319.5, "cy": 239.5, "depth_scale_m": 0.001}',
+    });
   };
   let value: unknown;
   try {
@@ -127,8 +148,12 @@ function parseIntrinsics(text: string, file: string): Calibration {
   const fy = f.fy ?? k?.[4] ?? columns?.[4];
   const cx = f.cx ?? k?.[2] ?? columns?.[6];
   const cy = f.cy ?? k?.[5] ?? columns?.[7];
-  if (fx === undefined || fy === undefined || cx === undefined || cy === undefined) return fail('fx, fy, cx, cy or K is missing');
-  const unitsPerMetre = f.depth_units_per_metre ?? f.depth_units_per_meter ?? (f.depth_scale !== undefined && f.depth_scale >= 1 ? f.depth_scale : undefined);
+  if (fx === undefined || fy === undefined || cx === undefined || cy === undefined)
+    return fail('fx, fy, cx, cy or K is missing');
+  const unitsPerMetre =
+    f.depth_units_per_metre ??
+    f.depth_units_per_meter ??
+    (f.depth_scale !== undefined && f.depth_scale >= 1 ? f.depth_scale : undefined);
   const coefficients = f.d ?? f.D ?? [];
   return {
     fx,
@@ -147,6 +172,11 @@ async function readBytes(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);
   } catch (cause) {
-    throw new InputError({ code: 'input.file', message: `${file} cannot be read: ${describeError(cause)}`, remedy: 'check the path', cause });
+    throw new InputError({
+      code: 'input.file',
+      message: `${file} cannot be read: ${describeError(cause)}`,
+      remedy: 'check the path',
+      cause,
+    });
   }
 }

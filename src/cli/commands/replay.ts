@@ -36,8 +36,15 @@ export function replayCommand(): Command {
     .option('--steps <n>', 'future steps of the baselines', countingNumber, DEFAULT_STEPS)
     .option('--instruction <text>', 'what to do, in place of the recorded instruction')
     .option('--trajectory <n>', 'trajectory of a MolmoSpaces file (default: the first)', wholeNumber)
-    .option('--camera <name>', 'camera that forecasts start from (default: that of the tracks, else the first with depth)')
-    .option('--click <[camera:]x,y>', 'pixel on the object, at the first moment that camera has its history; repeatable', cameraClick)
+    .option(
+      '--camera <name>',
+      'camera that forecasts start from (default: that of the tracks, else the first with depth)',
+    )
+    .option(
+      '--click <[camera:]x,y>',
+      'pixel on the object, at the first moment that camera has its history; repeatable',
+      cameraClick,
+    )
     .option('--period <seconds>', 'least time between two forecasts', positiveNumber, 1)
     .option('--seed <n>', 'seed of everything that is drawn', wholeNumber, 0)
     .option('--from <seconds>', 'start of the part to play', anyNumber)
@@ -96,14 +103,25 @@ export async function overlayOf({ highlight }: ReplayOutcome): Promise<Buffer | 
 
 function summarize(report: ReplayReport, out: string): void {
   const { sensing, grounding, forecasting } = report.stages;
-  say(`${report.messages.total} messages, ${report.duration_s.toFixed(1)} s recorded, ${report.wall_s.toFixed(1)} s computed (${report.times_real_time.toFixed(0)} times real time)`);
-  say(`${sensing.frames} pictures, ${grounding.queries} groundings, ${forecasting.forecasts} forecasts by ${report.forecaster}`);
+  say(
+    `${report.messages.total} messages, ${report.duration_s.toFixed(1)} s recorded, ${report.wall_s.toFixed(1)} s computed (${report.times_real_time.toFixed(0)} times real time)`,
+  );
+  say(
+    `${sensing.frames} pictures, ${grounding.queries} groundings, ${forecasting.forecasts} forecasts by ${report.forecaster}`,
+  );
   const { paper } = report.metrics ?? {};
-  if (paper) say(`against the truth (${report.metrics!.forecasts_scored} forecasts): ADE ${metres(paper.ADE)}, FDE ${metres(paper.FDE)}, PWT ${paper.PWT?.toFixed(3) ?? '-'}`);
-  for (const { stage, message, count, remedy } of report.refusals) say(`refused by ${stage}, ${count} times: ${message} (${remedy})`);
-  for (const { message, count } of report.problems) say(`problem in the recording${count > 1 ? `, ${count} times` : ''}: ${message}`);
+  if (paper)
+    say(
+      `against the truth (${report.metrics!.forecasts_scored} forecasts): ADE ${metres(paper.ADE)}, FDE ${metres(paper.FDE)}, PWT ${paper.PWT?.toFixed(3) ?? '-'}`,
+    );
+  for (const { stage, message, count, remedy } of report.refusals)
+    say(`refused by ${stage}, ${count} times: ${message} (${remedy})`);
+  for (const { message, count } of report.problems)
+    say(`problem in the recording${count > 1 ? `, ${count} times` : ''}: ${message}`);
   if (forecasting.forecasts === 0 && report.refusals.length === 0) {
-    say('no forecast was made: nothing says which object is meant. Give --click CAMERA:X,Y, or a recording with point tracks');
+    say(
+      'no forecast was made: nothing says which object is meant. Give --click CAMERA:X,Y, or a recording with point tracks',
+    );
   }
   say(`written to ${out}: replay.mcap, report.json${forecasting.forecasts > 0 ? ', overlay.png' : ''}`);
 }

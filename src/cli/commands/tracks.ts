@@ -26,11 +26,24 @@ interface SmoothOptions {
 export function tracksCommand(): Command {
   const smooth = new Command('smooth')
     .description('filter and smooth recorded 3-D tracks as the annotation pipeline does')
-    .argument('<in.npz>', 'points_3d (N, T, 3) in metres and visibility (N, T, 1), or the overlay layout (T, N, 3) and (T, N)')
+    .argument(
+      '<in.npz>',
+      'points_3d (N, T, 3) in metres and visibility (N, T, 1), or the overlay layout (T, N, 3) and (T, N)',
+    )
     .requiredOption('--out <file>', 'result: the kept tracks, and weights, drops and groups of all of them')
-    .option('--poses <file>', 'NPZ with data (T, 4, 4), camera to world (default: the cam_poses or pose of the input, else the origin)')
-    .option('--object-sizes <n,n,...>', 'number of tracks of each object, in order', (text: string) => text.split(',').map(countingNumber))
-    .option('--z-thresh <z>', 'robust z-score of trust below which a track is dropped', anyNumber, PIPELINE_DEFAULTS.zThreshold)
+    .option(
+      '--poses <file>',
+      'NPZ with data (T, 4, 4), camera to world (default: the cam_poses or pose of the input, else the origin)',
+    )
+    .option('--object-sizes <n,n,...>', 'number of tracks of each object, in order', (text: string) =>
+      text.split(',').map(countingNumber),
+    )
+    .option(
+      '--z-thresh <z>',
+      'robust z-score of trust below which a track is dropped',
+      anyNumber,
+      PIPELINE_DEFAULTS.zThreshold,
+    )
     .option('--anchors <n>', 'slow tracks to compare with', countingNumber, PIPELINE_DEFAULTS.anchors)
     .option('--epsilon <metres>', 'added to the scale of the deviations', positiveNumber, PIPELINE_DEFAULTS.epsilon)
     .option('--steps <n>', 'optimiser steps', countingNumber, PIPELINE_DEFAULTS.steps)
@@ -82,7 +95,9 @@ async function run(file: string, options: SmoothOptions): Promise<void> {
       sub_object_labels: { dtype: 'i4', shape: [count], data: Int32Array.from(result.labels) },
     }),
   );
-  say(`${result.kept.length} of ${count} tracks kept in ${result.groups.length} group${result.groups.length === 1 ? '' : 's'}, written to ${options.out}`);
+  say(
+    `${result.kept.length} of ${count} tracks kept in ${result.groups.length} group${result.groups.length === 1 ? '' : 's'}, written to ${options.out}`,
+  );
 }
 
 async function readNpz(file: string): Promise<ReadonlyMap<string, Tensor>> {
@@ -90,7 +105,12 @@ async function readNpz(file: string): Promise<ReadonlyMap<string, Tensor>> {
     return decodeNpz(await readFile(file), file);
   } catch (cause) {
     if (cause instanceof InputError) throw cause;
-    throw new InputError({ code: 'input.file', message: `${file} cannot be read: ${describeError(cause)}`, remedy: 'check the path', cause });
+    throw new InputError({
+      code: 'input.file',
+      message: `${file} cannot be read: ${describeError(cause)}`,
+      remedy: 'check the path',
+      cause,
+    });
   }
 }
 
@@ -100,26 +120,45 @@ function motionOf(tensors: ReadonlyMap<string, Tensor>, file: string): PointMoti
   const visibility = tensorOf(tensors, 'visibility', file);
   const [a = 0, b = 0] = points.shape;
   if (points.shape.length !== 3 || points.shape[2] !== 3 || visibility.shape[0] !== a || visibility.shape[1] !== b) {
-    throw new InputError({ code: 'tracks.shape', message: `${file}: points_3d (${points.shape.join(', ')}) and visibility (${visibility.shape.join(', ')}) do not fit together`, remedy: 'give points_3d (N, T, 3) with visibility (N, T, 1)' });
+    throw new InputError({
+      code: 'tracks.shape',
+      message: `${file}: points_3d (${points.shape.join(', ')}) and visibility (${visibility.shape.join(', ')}) do not fit together`,
+      remedy: 'give points_3d (N, T, 3) with visibility (N, T, 1)',
+    });
   }
-  const seen = Array.from(visibility.data as Float32Array, (v) => (Number(v) >= 0.5 ? 1 : 0));
+  const seen = Array.from(visibility.data as Float32Array, (v) => (v >= 0.5 ? 1 : 0));
   const positions = Array.from(points.data as Float32Array, Number);
   if (visibility.shape.length === 2) return pointMotion(a, b, positions, seen);
   return pointMotion(b, a, swapAxes(positions, a, b, 3), swapAxes(seen, a, b, 1));
 }
 
-async function cameraCentres(tensors: ReadonlyMap<string, Tensor>, posesFile: string | undefined, frames: number): Promise<Float64Array> {
-  const poses = posesFile === undefined ? (tensors.get('cam_poses') ?? tensors.get('pose')) : tensorOf(await readNpz(posesFile), 'data', posesFile);
+async function cameraCentres(
+  tensors: ReadonlyMap<string, Tensor>,
+  posesFile: string | undefined,
+  frames: number,
+): Promise<Float64Array> {
+  const poses =
+    posesFile === undefined
+      ? (tensors.get('cam_poses') ?? tensors.get('pose'))
+      : tensorOf(await readNpz(posesFile), 'data', posesFile);
   const available = poses?.shape[0] ?? 0;
   if (!poses || available === 0) return new Float64Array(frames * 3);
   // Poses that end early: the camera is taken to stay where it was.
-  return Float64Array.from({ length: frames * 3 }, (_, i) => Number(poses.data[Math.min(Math.floor(i / 3), available - 1) * 16 + (i % 3) * 4 + 3]));
+  return Float64Array.from({ length: frames * 3 }, (_, i) =>
+    Number(poses.data[Math.min(Math.floor(i / 3), available - 1) * 16 + (i % 3) * 4 + 3]),
+  );
 }
 
-function trackMajor(data: ArrayLike<number>, { frames, count }: PointMotion, tracks: readonly number[], width: number): Tensor {
+function trackMajor(
+  data: ArrayLike<number>,
+  { frames, count }: PointMotion,
+  tracks: readonly number[],
+  width: number,
+): Tensor {
   const out = new Float32Array(tracks.length * frames * width);
   tracks.forEach((n, i) => {
-    for (let t = 0; t < frames; t++) for (let c = 0; c < width; c++) out[(i * frames + t) * width + c] = data[(t * count + n) * width + c]!;
+    for (let t = 0; t < frames; t++)
+      for (let c = 0; c < width; c++) out[(i * frames + t) * width + c] = data[(t * count + n) * width + c]!;
   });
   return { dtype: 'f4', shape: [tracks.length, frames, width], data: out };
 }
@@ -130,6 +169,8 @@ function booleans(tensor: Tensor, shape: readonly number[]): Tensor {
 
 function swapAxes(data: readonly number[], rows: number, columns: number, width: number): Float64Array {
   const out = new Float64Array(data.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) for (let k = 0; k < width; k++) out[(c * rows + r) * width + k] = data[(r * columns + c) * width + k]!;
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++)
+      for (let k = 0; k < width; k++) out[(c * rows + r) * width + k] = data[(r * columns + c) * width + k]!;
   return out;
 }

@@ -21,7 +21,11 @@ const MIN_TO_TRIM = 5;
 export type Segment = readonly [number, number];
 
 /** Stretches in which an object moves, by group name; groups without any are left out. */
-export function clipSegments(motion: PointMotion, labels: readonly number[] | null, options: SegmentOptions): ReadonlyMap<string, readonly Segment[]> {
+export function clipSegments(
+  motion: PointMotion,
+  labels: readonly number[] | null,
+  options: SegmentOptions,
+): ReadonlyMap<string, readonly Segment[]> {
   const result = new Map<string, readonly Segment[]>();
   if (motion.frames < 3) return result;
   for (const [name, tracks] of groupsOf(motion, labels)) {
@@ -32,7 +36,10 @@ export function clipSegments(motion: PointMotion, labels: readonly number[] | nu
 }
 
 /** Groups of at least three tracks, by label; all tracks as `obj0` where there is none. */
-export function groupsOf(motion: PointMotion, labels: readonly number[] | null): ReadonlyMap<string, readonly number[]> {
+export function groupsOf(
+  motion: PointMotion,
+  labels: readonly number[] | null,
+): ReadonlyMap<string, readonly number[]> {
   const all = Array.from({ length: motion.count }, (_, n) => n);
   const groups = new Map<string, readonly number[]>();
   for (const label of [...new Set(labels ?? [])].filter((l) => l >= 0).sort((a, b) => a - b)) {
@@ -48,7 +55,9 @@ export function motionScores(motion: PointMotion, tracks: readonly number[]): re
   const { frames, count, visible } = motion;
   return Array.from({ length: frames }, (_, t) => {
     if (t === 0) return 0;
-    const moved = tracks.filter((n) => visible[t * count + n] !== 0 && visible[(t - 1) * count + n] !== 0).map((n) => Math.fround(distanceBetween(motion, t * count + n, (t - 1) * count + n)));
+    const moved = tracks
+      .filter((n) => visible[t * count + n] !== 0 && visible[(t - 1) * count + n] !== 0)
+      .map((n) => Math.fround(distanceBetween(motion, t * count + n, (t - 1) * count + n)));
     if (moved.length === 0) return 0;
     // In float32, as the pipeline's arrays: tracks that differ by rounding are then equally fast.
     const limit = moved.length >= MIN_TO_TRIM ? Math.fround(percentile(moved, 80)) : Infinity;

@@ -49,7 +49,12 @@ const BANDWIDTH_QUANTILE = 0.3;
  * @param objectSizes tracks of each object, in order; every object is treated alone. One object when left out.
  * @throws InputError `tracks.objects` when the sizes do not add up.
  */
-export function filterTracks(motion: PointMotion, cameraCentres: Float64Array, options: TrackFilterOptions, objectSizes: readonly number[] = [motion.count]): FilteredTracks {
+export function filterTracks(
+  motion: PointMotion,
+  cameraCentres: Float64Array,
+  options: TrackFilterOptions,
+  objectSizes: readonly number[] = [motion.count],
+): FilteredTracks {
   if (objectSizes.reduce((sum, n) => sum + n, 0) !== motion.count) {
     throw new InputError({
       code: 'tracks.objects',
@@ -80,7 +85,14 @@ export function filterTracks(motion: PointMotion, cameraCentres: Float64Array, o
   // Keeping nothing would lose the recording; the pipeline then keeps everything.
   const out = new Set(dropped.length === motion.count ? [] : dropped);
   const kept = Array.from({ length: motion.count }, (_, n) => n).filter((n) => !out.has(n));
-  return { weights, labels, kept, dropped: [...out].sort((a, b) => a - b), groups, smoothed: smoothKept(motion, weights, kept, cameraCentres, options) };
+  return {
+    weights,
+    labels,
+    kept,
+    dropped: [...out].sort((a, b) => a - b),
+    groups,
+    smoothed: smoothKept(motion, weights, kept, cameraCentres, options),
+  };
 }
 
 /** The kept tracks by themselves. */
@@ -97,9 +109,18 @@ export function selectTracks(motion: PointMotion, kept: readonly number[]): Poin
   return { frames, count: kept.length, positions, visible };
 }
 
-function smoothKept(motion: PointMotion, weights: Float64Array, kept: readonly number[], centres: Float64Array, options: TrackFilterOptions): Float64Array {
+function smoothKept(
+  motion: PointMotion,
+  weights: Float64Array,
+  kept: readonly number[],
+  centres: Float64Array,
+  options: TrackFilterOptions,
+): Float64Array {
   const own = selectTracks(motion, kept);
-  const ownWeights = Float64Array.from({ length: own.frames * own.count }, (_, i) => weights[Math.floor(i / own.count) * motion.count + kept[i % own.count]!]!);
+  const ownWeights = Float64Array.from(
+    { length: own.frames * own.count },
+    (_, i) => weights[Math.floor(i / own.count) * motion.count + kept[i % own.count]!]!,
+  );
   const moved = displace(own, centres, smoothAlongRays(own, ownWeights, centres, options));
   const smoothed = motion.positions.slice();
   for (let t = 0; t < motion.frames; t++) {
@@ -113,11 +134,15 @@ function smoothKept(motion: PointMotion, weights: Float64Array, kept: readonly n
 type Xyz = readonly [number, number, number];
 
 /** Clusters of tracks that are clearly apart in the frame that shows most of them. */
-function splitInSpace(motion: PointMotion, tracks: readonly number[]): { clusters: readonly (readonly number[])[]; noise: readonly number[] } {
+function splitInSpace(
+  motion: PointMotion,
+  tracks: readonly number[],
+): { clusters: readonly (readonly number[])[]; noise: readonly number[] } {
   const whole = { clusters: [tracks], noise: [] };
   const { frames, count, visible, positions } = motion;
   if (tracks.length < MIN_TO_SPLIT) return whole;
-  const at = (t: number, n: number): Xyz => Array.from(positions.subarray((t * count + n) * 3, (t * count + n) * 3 + 3)) as unknown as Xyz;
+  const at = (t: number, n: number): Xyz =>
+    Array.from(positions.subarray((t * count + n) * 3, (t * count + n) * 3 + 3)) as unknown as Xyz;
   const seenIn = (t: number): number[] => tracks.filter((n) => visible[t * count + n] !== 0);
   let best = 0;
   for (let t = 1; t < frames; t++) if (seenIn(t).length > seenIn(best).length) best = t;

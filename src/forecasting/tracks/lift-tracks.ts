@@ -27,7 +27,13 @@ export interface PixelTracks {
  * @param poses row-major 4x4 camera to world of each frame.
  * @param medianSize side of the median window over depth (reflected at the border); 1 takes the pixel itself.
  */
-export function liftTracks(tracks: PixelTracks, depth: DepthVideo, intrinsics: ArrayLike<number>, poses: ArrayLike<number>, medianSize = 1): PointMotion {
+export function liftTracks(
+  tracks: PixelTracks,
+  depth: DepthVideo,
+  intrinsics: ArrayLike<number>,
+  poses: ArrayLike<number>,
+  medianSize = 1,
+): PointMotion {
   const { frames, count, pixels, visible } = tracks;
   if (intrinsics.length < frames * 4 || poses.length < frames * 16) {
     throw new InputError({
@@ -51,7 +57,8 @@ export function liftTracks(tracks: PixelTracks, depth: DepthVideo, intrinsics: A
       const camera = [((x - cx) * z) / fx, ((y - cy) * z) / fy, z] as const;
       for (let row = 0; row < 3; row++) {
         const p = t * 16 + row * 4;
-        positions[at * 3 + row] = poses[p]! * camera[0] + poses[p + 1]! * camera[1] + poses[p + 2]! * camera[2] + poses[p + 3]!;
+        positions[at * 3 + row] =
+          poses[p]! * camera[0] + poses[p + 1]! * camera[1] + poses[p + 2]! * camera[2] + poses[p + 3]!;
       }
     }
   }
@@ -63,12 +70,19 @@ function clampedPixel(value: number, size: number): number {
 }
 
 /** Median of a square window, borders reflected with the edge repeated (scipy.ndimage.median_filter). */
-function medianAround(image: ArrayLike<number>, { width, height }: DepthVideo, x: number, y: number, size: number): number {
+function medianAround(
+  image: ArrayLike<number>,
+  { width, height }: DepthVideo,
+  x: number,
+  y: number,
+  size: number,
+): number {
   if (size === 1) return image[y * width + x]!;
   const reach = Math.floor(size / 2);
   const values: number[] = [];
   for (let dy = -reach; dy <= reach; dy++) {
-    for (let dx = -reach; dx <= reach; dx++) values.push(image[reflect(y + dy, height) * width + reflect(x + dx, width)]!);
+    for (let dx = -reach; dx <= reach; dx++)
+      values.push(image[reflect(y + dy, height) * width + reflect(x + dx, width)]!);
   }
   return median(values);
 }

@@ -11,7 +11,12 @@ export interface PointMotion {
 }
 
 /** Visibility is taken back where the position is not finite, and positions where it is not visible: one meaning for both. */
-export function pointMotion(frames: number, count: number, positions: ArrayLike<number>, visible: ArrayLike<number>): PointMotion {
+export function pointMotion(
+  frames: number,
+  count: number,
+  positions: ArrayLike<number>,
+  visible: ArrayLike<number>,
+): PointMotion {
   if (positions.length !== frames * count * 3 || visible.length !== frames * count) {
     throw new InputError({
       code: 'tracks.shape',
@@ -30,5 +35,9 @@ export function pointMotion(frames: number, count: number, positions: ArrayLike<
 }
 
 export function distanceBetween({ positions }: PointMotion, a: number, b: number): number {
-  return Math.hypot(positions[a * 3]! - positions[b * 3]!, positions[a * 3 + 1]! - positions[b * 3 + 1]!, positions[a * 3 + 2]! - positions[b * 3 + 2]!);
+  return Math.hypot(
+    positions[a * 3]! - positions[b * 3]!,
+    positions[a * 3 + 1]! - positions[b * 3 + 1]!,
+    positions[a * 3 + 2]! - positions[b * 3 + 2]!,
+  );
 }

@@ -25,7 +25,12 @@ const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
  * @param weights `[t * count + n]`
  * @param cameraCentres x, y, z of each frame, metres.
  */
-export function smoothAlongRays(motion: PointMotion, weights: ArrayLike<number>, cameraCentres: Float64Array, options: SmoothingOptions): Float64Array {
+export function smoothAlongRays(
+  motion: PointMotion,
+  weights: ArrayLike<number>,
+  cameraCentres: Float64Array,
+  options: SmoothingOptions,
+): Float64Array {
   const { frames: T, count: N } = motion;
   const rays = unitRays(motion, cameraCentres);
   const mask = erodedVisibility(motion);
@@ -36,7 +41,9 @@ export function smoothAlongRays(motion: PointMotion, weights: ArrayLike<number>,
   const second = new Float64Array(size);
   const gradient = new Float64Array(size);
   const pin = new Float64Array(size);
-  for (let n = 0; n < N; n++) for (let t = 0; t < T; t++) pin[n * T + t] = 2 * mask[n * T + t]! * (options.alpha * weights[t * N + n]! + options.lambda);
+  for (let n = 0; n < N; n++)
+    for (let t = 0; t < T; t++)
+      pin[n * T + t] = 2 * mask[n * T + t]! * (options.alpha * weights[t * N + n]! + options.lambda);
   for (let step = 1; step <= options.steps; step++) {
     for (let i = 0; i < size; i++) gradient[i] = pin[i]! * d[i]!;
     for (const { at, before, after, gate, rest, toBefore, toAfter, own } of terms) {
@@ -56,7 +63,8 @@ export function smoothAlongRays(motion: PointMotion, weights: ArrayLike<number>,
       const g = gradient[i]! * clip;
       first[i] = ADAM.beta1 * first[i]! + (1 - ADAM.beta1) * g;
       second[i] = ADAM.beta2 * second[i]! + (1 - ADAM.beta2) * g * g;
-      d[i]! -= ((options.learningRate / correction1) * first[i]!) / (Math.sqrt(second[i]!) / correction2 + ADAM.epsilon);
+      d[i]! -=
+        ((options.learningRate / correction1) * first[i]!) / (Math.sqrt(second[i]!) / correction2 + ADAM.epsilon);
     }
   }
   return d;
@@ -85,7 +93,13 @@ interface AccelerationTerm {
 }
 
 /** The terms of the loss that do not vanish; everything that stays the same between steps is computed here. */
-function accelerationTerms(motion: PointMotion, rays: Float64Array, mask: Uint8Array, weights: ArrayLike<number>, power: number): readonly AccelerationTerm[] {
+function accelerationTerms(
+  motion: PointMotion,
+  rays: Float64Array,
+  mask: Uint8Array,
+  weights: ArrayLike<number>,
+  power: number,
+): readonly AccelerationTerm[] {
   const { frames: T, count: N, positions } = motion;
   const terms: AccelerationTerm[] = [];
   for (const stride of STRIDES) {
@@ -102,8 +116,18 @@ function accelerationTerms(motion: PointMotion, rays: Float64Array, mask: Uint8A
           return dot;
         };
         let rest = 0;
-        for (let c = 0; c < 3; c++) rest += (positions[at(a) + c]! - 2 * positions[at(t) + c]! + positions[at(b) + c]!) * rays[at(t) + c]!;
-        terms.push({ at: n * T + t, before: n * T + b, after: n * T + a, gate: (1 - weights[t * N + n]!) ** power, rest, toBefore: ray(b), toAfter: ray(a), own: ray(t) });
+        for (let c = 0; c < 3; c++)
+          rest += (positions[at(a) + c]! - 2 * positions[at(t) + c]! + positions[at(b) + c]!) * rays[at(t) + c]!;
+        terms.push({
+          at: n * T + t,
+          before: n * T + b,
+          after: n * T + a,
+          gate: (1 - weights[t * N + n]!) ** power,
+          rest,
+          toBefore: ray(b),
+          toAfter: ray(a),
+          own: ray(t),
+        });
       }
     }
   }

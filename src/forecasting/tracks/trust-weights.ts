@@ -67,7 +67,8 @@ function deviationsFromAnchors(motion: PointMotion, n: number, anchors: readonly
     if (anchor === n) continue;
     const common: (readonly [number, number])[] = [];
     for (let t = 0; t < frames; t++) {
-      if (visible[t * count + n] !== 0 && visible[t * count + anchor] !== 0) common.push([t, distanceBetween(motion, t * count + n, t * count + anchor)]);
+      if (visible[t * count + n] !== 0 && visible[t * count + anchor] !== 0)
+        common.push([t, distanceBetween(motion, t * count + n, t * count + anchor)]);
     }
     if (common.length < MIN_FRAMES) continue;
     const usual = median(common.map(([, d]) => d));
@@ -77,7 +78,11 @@ function deviationsFromAnchors(motion: PointMotion, n: number, anchors: readonly
 }
 
 /** Mean weight of each track over its visible frames; null for a track that is never visible. */
-export function meanWeights(motion: PointMotion, group: readonly number[], weights: Float64Array): readonly (number | null)[] {
+export function meanWeights(
+  motion: PointMotion,
+  group: readonly number[],
+  weights: Float64Array,
+): readonly (number | null)[] {
   const { frames, count, visible } = motion;
   return group.map((n) => {
     let sum = 0;
@@ -92,14 +97,19 @@ export function meanWeights(motion: PointMotion, group: readonly number[], weigh
 }
 
 /** Tracks of low trust: a robust z-score of the mean weight above the threshold (strictly), and tracks that are never visible. */
-export function lowTrustTracks(motion: PointMotion, group: readonly number[], weights: Float64Array, zThreshold: number): readonly number[] {
+export function lowTrustTracks(
+  motion: PointMotion,
+  group: readonly number[],
+  weights: Float64Array,
+  zThreshold: number,
+): readonly number[] {
   const means = meanWeights(motion, group, weights);
   const known = means.filter((m) => m !== null);
   const centre = median(known);
   const sigma = 1.4826 * median(known.map((m) => Math.abs(m - centre)));
   const judged = known.length >= 3 && sigma >= 1e-8;
   return group.filter((_, i) => {
-    const m = means[i]!;
+    const m = means[i] ?? null;
     return m === null || (judged && (centre - m) / sigma > zThreshold);
   });
 }

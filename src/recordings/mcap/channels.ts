@@ -32,15 +32,18 @@ export function channelReader(
     problems.add('mcap.channel', `topic ${channel.topic} is skipped: ${why}`, channel.topic);
     return { ...base, type: null };
   };
-  if (channel.messageEncoding !== 'cdr') return skip(`its messages are encoded as "${channel.messageEncoding}", not cdr`);
+  if (channel.messageEncoding !== 'cdr')
+    return skip(`its messages are encoded as "${channel.messageEncoding}", not cdr`);
   if (!schema) return skip('it has no schema');
   const name = typeName.includes('/msg/') ? typeName : typeName.replace('/', '/msg/');
   // Types that no stage reads are no fault of the file.
   if (!isKnownType(name)) return { ...base, type: null };
   const text = new TextDecoder().decode(schema.data);
   try {
-    const definitions = schema.encoding === 'ros2idl' ? parseRos2idl(text) : parse(text, { ros2: true });
-    const same = sameLayout(definitions, definitionsOf(name), shortName(name));
+    const parsed = schema.encoding === 'ros2idl' ? parseRos2idl(text) : parse(text, { ros2: true });
+    // A .msg text leaves the message itself without a name.
+    const definitions = parsed.map((d) => (d.name === undefined ? { ...d, name } : d));
+    const same = sameLayout(definitions, definitionsOf(name), name);
     return { ...base, type: name, foreign: same ? null : cdrReader(rooted(definitions, name)) };
   } catch (error) {
     return skip(`its ${schema.encoding} schema cannot be read (${describeError(error)})`);
@@ -49,21 +52,20 @@ export function channelReader(
 
 const shortName = (name: string): string => name.replace('/msg/', '/');
 
-function find(definitions: readonly MessageDefinition[], name: string, root: string): MessageDefinition | undefined {
-  return definitions.find((d) => shortName(d.name ?? root) === shortName(name));
+function find(definitions: readonly MessageDefinition[], name: string): MessageDefinition | undefined {
+  return definitions.find((d) => d.name !== undefined && shortName(d.name) === shortName(name));
 }
 
-/** The reader takes the first unnamed definition, or the only root, as the message. */
+/** The reader takes the one unnamed definition as the message. */
 function rooted(definitions: readonly MessageDefinition[], name: string): MessageDefinition[] {
-  const root = find(definitions, name, shortName(name));
+  const root = find(definitions, name);
   if (!root) return [...definitions];
-  const { name: _dropped, ...unnamed } = root;
-  return [unnamed as MessageDefinition, ...definitions.filter((d) => d !== root)];
+  return [{ definitions: root.definitions }, ...definitions.filter((d) => d !== root)];
 }
 
 function sameLayout(a: readonly MessageDefinition[], b: readonly MessageDefinition[], name: string): boolean {
   const fieldsOf = (definitions: readonly MessageDefinition[]): MessageDefinitionField[] | undefined =>
-    find(definitions, name, name)?.definitions.filter((field) => field.isConstant !== true);
+    find(definitions, name)?.definitions.filter((field) => field.isConstant !== true);
   const left = fieldsOf(a);
   const right = fieldsOf(b);
   if (left?.length !== right?.length || !left || !right) return false;
@@ -74,7 +76,7 @@ function sameLayout(a: readonly MessageDefinition[], b: readonly MessageDefiniti
       shortName(field.type) === shortName(other.type) &&
       (field.isArray ?? false) === (other.isArray ?? false) &&
       field.arrayLength === other.arrayLength &&
-      (field.isComplex !== true || sameLayout(a, b, shortName(field.type)))
+      (field.isComplex !== true || sameLayout(a, b, field.type))
     );
   });
 }

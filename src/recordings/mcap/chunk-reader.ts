@@ -23,11 +23,16 @@ export interface ChunkContent {
 const RECORD_HEADER = 9;
 
 /** @throws InputError `mcap.crc`, `mcap.compression` or `mcap.chunk` when the chunk's content cannot be trusted. */
-export async function readChunk(handle: FileHandle, entry: ChunkEntry, decompress: McapTypes.DecompressHandlers): Promise<ChunkContent> {
+export async function readChunk(
+  handle: FileHandle,
+  entry: ChunkEntry,
+  decompress: McapTypes.DecompressHandlers,
+): Promise<ChunkContent> {
   // A buffer of its own for every chunk: messages borrow from it for as long as anyone keeps them.
   const bytes = Buffer.allocUnsafeSlow(entry.length);
   const { bytesRead } = await handle.read(bytes, 0, entry.length, entry.offset);
-  if (bytesRead < entry.length) throw broken(entry, 'mcap.truncated', `ends after ${bytesRead} of ${entry.length} bytes`);
+  if (bytesRead < entry.length)
+    throw broken(entry, 'mcap.truncated', `ends after ${bytesRead} of ${entry.length} bytes`);
   return parseRecords(entry.isChunkRecord ? openChunk(entry, bytes, decompress) : bytes, entry);
 }
 
@@ -43,7 +48,12 @@ function openChunk(entry: ChunkEntry, bytes: Buffer, decompress: McapTypes.Decom
   let records: Uint8Array = bytes.subarray(recordsAt, recordsAt + recordsLength);
   if (compression !== '') {
     const handler = decompress[compression];
-    if (!handler) throw broken(entry, 'mcap.compression', `uses the compression "${compression}", which is not known (known: ${Object.keys(decompress).join(', ')})`);
+    if (!handler)
+      throw broken(
+        entry,
+        'mcap.compression',
+        `uses the compression "${compression}", which is not known (known: ${Object.keys(decompress).join(', ')})`,
+      );
     try {
       records = handler(records, uncompressedSize);
     } catch (cause) {
@@ -59,7 +69,7 @@ function parseRecords(records: Uint8Array, entry: ChunkEntry): ChunkContent {
   const messages: RawMessage[] = [];
   const declarations = new McapStreamReader({ noMagicPrefix: true });
   let sorted = true;
-  for (let at = 0; at < records.length; ) {
+  for (let at = 0; at < records.length;) {
     const opcode = view.getUint8(at);
     const body = at + RECORD_HEADER;
     const end = body + (body <= records.length ? Number(view.getBigUint64(at + 1, true)) : Number.NaN);
@@ -67,7 +77,12 @@ function parseRecords(records: Uint8Array, entry: ChunkEntry): ChunkContent {
     if (opcode === 0x05 && end - body >= 22) {
       const logTime = view.getBigUint64(body + 6, true);
       sorted &&= messages.length === 0 || logTime >= messages.at(-1)!.logTime;
-      messages.push({ channelId: view.getUint16(body, true), logTime, publishTime: view.getBigUint64(body + 14, true), data: records.subarray(body + 22, end) });
+      messages.push({
+        channelId: view.getUint16(body, true),
+        logTime,
+        publishTime: view.getBigUint64(body + 14, true),
+        data: records.subarray(body + 22, end),
+      });
     } else if (opcode === 0x03 || opcode === 0x04) {
       declarations.append(records.slice(at, end));
     }

@@ -46,14 +46,21 @@ export async function readChunkTable(file: string, problems: ProblemLog): Promis
     if (indexed) return indexed;
     problems.add('mcap.no-index', `${file} has no chunk index; it was scanned from the start`);
   } catch (error) {
-    problems.add('mcap.no-index', `${file} has no readable summary (${describeError(error)}); it was scanned from the start`);
+    problems.add(
+      'mcap.no-index',
+      `${file} has no readable summary (${describeError(error)}); it was scanned from the start`,
+    );
   }
   return { chunks: await scan(file, size, problems), summary: null };
 }
 
 async function checkMagic(file: string, size: number): Promise<void> {
   if (size === 0) {
-    throw new InputError({ code: 'mcap.empty-file', message: `${file} is empty (0 bytes)`, remedy: 'record it again; the recorder was stopped before it wrote anything' });
+    throw new InputError({
+      code: 'mcap.empty-file',
+      message: `${file} is empty (0 bytes)`,
+      remedy: 'record it again; the recorder was stopped before it wrote anything',
+    });
   }
   const handle = await open(file);
   try {
@@ -63,7 +70,9 @@ async function checkMagic(file: string, size: number): Promise<void> {
       throw new InputError({
         code: 'mcap.not-mcap',
         message: `${file} is not an MCAP file${isRos1 ? ' but a ROS 1 bag' : ''} (it starts with ${buffer.subarray(0, bytesRead).toString('hex')})`,
-        remedy: isRos1 ? 'convert it: rosbags-convert --src FILE.bag --dst DIR' : 'give an .mcap file, a rosbag2 directory, a MolmoSpaces .h5 file or a clip directory',
+        remedy: isRos1
+          ? 'convert it: rosbags-convert --src FILE.bag --dst DIR'
+          : 'give an .mcap file, a rosbag2 directory, a MolmoSpaces .h5 file or a clip directory',
       });
     }
   } finally {
@@ -90,7 +99,11 @@ async function readIndex(file: string): Promise<ChunkTable | null> {
         end: chunk.messageEndTime,
         order: Number(chunk.chunkStartOffset),
       })),
-      summary: { schemas: reader.schemasById, channels: reader.channelsById, messageCounts: statistics.channelMessageCounts },
+      summary: {
+        schemas: reader.schemasById,
+        channels: reader.channelsById,
+        messageCounts: statistics.channelMessageCounts,
+      },
     };
   } finally {
     await handle.close();
@@ -105,7 +118,15 @@ async function scan(file: string, size: number, problems: ProblemLog): Promise<C
   let stretch: { offset: number; end: number; start: Nanoseconds; last: Nanoseconds } | undefined;
   const closeStretch = (): void => {
     if (!stretch) return;
-    chunks.push({ file, offset: stretch.offset, length: stretch.end - stretch.offset, isChunkRecord: false, start: stretch.start, end: stretch.last, order: stretch.offset });
+    chunks.push({
+      file,
+      offset: stretch.offset,
+      length: stretch.end - stretch.offset,
+      isChunkRecord: false,
+      start: stretch.start,
+      end: stretch.last,
+      order: stretch.offset,
+    });
     stretch = undefined;
   };
   try {
@@ -120,7 +141,10 @@ async function scan(file: string, size: number, problems: ProblemLog): Promise<C
       // A whole file closes with the footer record and the magic once more.
       if (opcode === OPCODE.footer && next + MAGIC.length <= size) break;
       if (!(next + (opcode === OPCODE.footer ? MAGIC.length : 0) <= size)) {
-        problems.add('mcap.truncated', `${file} is cut off at byte ${size}, inside or before the record at byte ${position}; everything before it is used`);
+        problems.add(
+          'mcap.truncated',
+          `${file} is cut off at byte ${size}, inside or before the record at byte ${position}; everything before it is used`,
+        );
         break;
       }
       inSummary ||= opcode === OPCODE.dataEnd;
@@ -145,7 +169,15 @@ async function scan(file: string, size: number, problems: ProblemLog): Promise<C
       } else if (!inSummary && (opcode === OPCODE.schema || opcode === OPCODE.channel)) {
         // Kept with the messages that follow, so that a reader of the stretch meets them first.
         closeStretch();
-        chunks.push({ file, offset: position, length: RECORD_HEADER + length, isChunkRecord: false, start: 0n, end: 0n, order: position });
+        chunks.push({
+          file,
+          offset: position,
+          length: RECORD_HEADER + length,
+          isChunkRecord: false,
+          start: 0n,
+          end: 0n,
+          order: position,
+        });
       }
       position = next;
     }

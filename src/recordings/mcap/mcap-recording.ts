@@ -4,7 +4,13 @@ import type { McapTypes } from '@mcap/core';
 import { loadDecompressHandlers } from '@mcap/support';
 import { InputError } from '../../core/errors.js';
 import type { Nanoseconds } from '../../core/time.js';
-import { ProblemLog, type RecordedMessage, type RecordedTopic, type Recording, type RecordingProblem } from '../recording.js';
+import {
+  ProblemLog,
+  type RecordedMessage,
+  type RecordedTopic,
+  type Recording,
+  type RecordingProblem,
+} from '../recording.js';
 import { channelReader, type ChannelReader } from './channels.js';
 import { readChunk, type ChunkContent, type RawMessage } from './chunk-reader.js';
 import { readChunkTable, type ChunkEntry } from './chunk-table.js';
@@ -59,7 +65,8 @@ export class McapRecording implements Recording {
       const file = files[i]!;
       if (summary) {
         recording.#declare(file, [...summary.schemas.values()], [...summary.channels.values()]);
-        for (const [id, reader] of recording.#channels.get(file)!) count(reader, Number(summary.messageCounts.get(id) ?? 0n));
+        for (const [id, reader] of recording.#channels.get(file)!)
+          count(reader, Number(summary.messageCounts.get(id) ?? 0n));
         for (const chunk of own) recording.#cover(chunk.start, chunk.end);
       } else {
         // Without a summary the counts are only known after one pass over the content.
@@ -70,7 +77,8 @@ export class McapRecording implements Recording {
             const reader = recording.#channels.get(file)?.get(message.channelId);
             if (reader) count(reader, 1);
           }
-          if (content.messages.length > 0) recording.#cover(content.messages[0]!.logTime, content.messages.at(-1)!.logTime);
+          if (content.messages.length > 0)
+            recording.#cover(content.messages[0]!.logTime, content.messages.at(-1)!.logTime);
         }
       }
     }
@@ -99,11 +107,21 @@ export class McapRecording implements Recording {
         try {
           content = reader.foreign.readMessage(message.data);
         } catch {
-          this.#problems.add('mcap.message', `a message on ${reader.topic} does not match the file's own definition of ${reader.typeName}`, reader.topic);
+          this.#problems.add(
+            'mcap.message',
+            `a message on ${reader.topic} does not match the file's own definition of ${reader.typeName}`,
+            reader.topic,
+          );
           continue;
         }
       }
-      yield { topic: reader.topic, type: reader.type, logTime: message.logTime, publishTime: message.publishTime, content };
+      yield {
+        topic: reader.topic,
+        type: reader.type,
+        logTime: message.logTime,
+        publishTime: message.publishTime,
+        content,
+      };
     }
   }
 
@@ -114,27 +132,29 @@ export class McapRecording implements Recording {
 
   /** Merges chunks by log time: a chunk is loaded when the next message could be in it, and freed when it is used up. */
   async *#inOrder(): AsyncGenerator<{ message: RawMessage; channels: ReadonlyMap<number, ChannelReader> }> {
-    const waiting = [...this.#chunks].sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : a.order - b.order));
+    const waiting = [...this.#chunks].sort((a, b) =>
+      a.start < b.start ? -1 : a.start > b.start ? 1 : a.order - b.order,
+    );
     const active: Cursor[] = [];
     // The next chunk is read from disk while the present one is consumed.
     let ahead: Promise<ChunkContent | null> | undefined;
     try {
-    for (let index = 0; index < waiting.length || active.length > 0; ) {
-      const first = earliest(active);
-      const chunk = waiting[index];
-      if (chunk && (!first || chunk.start <= first.messages[first.next]!.logTime)) {
-        const content = await (ahead ?? this.#load(chunk));
-        index++;
-        ahead = waiting[index] && this.#load(waiting[index]!);
-        if (content && content.messages.length > 0) {
-          active.push({ chunk, messages: content.messages, channels: this.#channels.get(chunk.file)!, next: 0 });
+      for (let index = 0; index < waiting.length || active.length > 0;) {
+        const first = earliest(active);
+        const chunk = waiting[index];
+        if (chunk && (!first || chunk.start <= first.messages[first.next]!.logTime)) {
+          const content = await (ahead ?? this.#load(chunk));
+          index++;
+          ahead = waiting[index] && this.#load(waiting[index]!);
+          if (content && content.messages.length > 0) {
+            active.push({ chunk, messages: content.messages, channels: this.#channels.get(chunk.file)!, next: 0 });
+          }
+          continue;
         }
-        continue;
+        if (!first) continue;
+        yield { message: first.messages[first.next]!, channels: first.channels };
+        if (++first.next === first.messages.length) active.splice(active.indexOf(first), 1);
       }
-      if (!first) continue;
-      yield { message: first.messages[first.next]!, channels: first.channels };
-      if (++first.next === first.messages.length) active.splice(active.indexOf(first), 1);
-    }
     } finally {
       // Whoever stops early may close the files next: a read under way must have ended by then.
       await ahead?.catch(() => undefined);
@@ -163,12 +183,17 @@ export class McapRecording implements Recording {
     return handle;
   }
 
-  #declare(file: string, schemas: readonly McapTypes.TypedMcapRecords['Schema'][], channels: readonly McapTypes.TypedMcapRecords['Channel'][]): void {
+  #declare(
+    file: string,
+    schemas: readonly McapTypes.TypedMcapRecords['Schema'][],
+    channels: readonly McapTypes.TypedMcapRecords['Channel'][],
+  ): void {
     const knownSchemas = getOrAdd(this.#schemas, file);
     const readers = getOrAdd(this.#channels, file);
     for (const schema of schemas) knownSchemas.set(schema.id, schema);
     for (const channel of channels) {
-      if (!readers.has(channel.id)) readers.set(channel.id, channelReader(channel, knownSchemas.get(channel.schemaId), this.#problems));
+      if (!readers.has(channel.id))
+        readers.set(channel.id, channelReader(channel, knownSchemas.get(channel.schemaId), this.#problems));
     }
   }
 
@@ -194,7 +219,12 @@ function earliest(active: readonly Cursor[]): Cursor | undefined {
     }
     const a = cursor.messages[cursor.next]!.logTime;
     const b = best.messages[best.next]!.logTime;
-    if (a < b || (a === b && (cursor.chunk.file < best.chunk.file || (cursor.chunk.file === best.chunk.file && cursor.chunk.order < best.chunk.order)))) {
+    if (
+      a < b ||
+      (a === b &&
+        (cursor.chunk.file < best.chunk.file ||
+          (cursor.chunk.file === best.chunk.file && cursor.chunk.order < best.chunk.order)))
+    ) {
       best = cursor;
     }
   }
@@ -208,7 +238,8 @@ async function mcapFiles(location: string): Promise<string[]> {
     throw new InputError({
       code: 'mcap.no-file',
       message: `the directory ${location} holds no .mcap file`,
-      remedy: 'give a rosbag2 directory recorded with "ros2 bag record -s mcap"; convert sqlite3 bags with "ros2 bag convert"',
+      remedy:
+        'give a rosbag2 directory recorded with "ros2 bag record -s mcap"; convert sqlite3 bags with "ros2 bag convert"',
     });
   }
   return files.map((name) => path.join(location, name));

@@ -16,9 +16,16 @@ const LZF = 'libH5Zlzf.so';
 /** Without its LZF plugin h5wasm gives random bytes instead of an error, so the plugin is looked for first. */
 async function loadLibrary(): Promise<void> {
   const module = await h5wasm.ready;
-  const plugins = path.join(path.dirname(createRequire(import.meta.url).resolve('h5wasm-plugins/package.json')), 'plugins');
+  const plugins = path.join(
+    path.dirname(createRequire(import.meta.url).resolve('h5wasm-plugins/package.json')),
+    'plugins',
+  );
   if (!existsSync(path.join(plugins, LZF))) {
-    throw new ConfigurationError({ code: 'hdf5.no-lzf', message: `the HDF5 plugin ${LZF} is not installed in ${plugins}`, remedy: 'run npm ci again' });
+    throw new ConfigurationError({
+      code: 'hdf5.no-lzf',
+      message: `the HDF5 plugin ${LZF} is not installed in ${plugins}`,
+      remedy: 'run npm ci again',
+    });
   }
   if (!module.get_plugin_search_paths().includes(plugins)) module.insert_plugin_search_path(plugins, 0);
 }
@@ -37,7 +44,12 @@ export class Hdf5File {
   static async open(location: string): Promise<Hdf5File> {
     await loadLibrary();
     const fail = (why: string, cause?: unknown): never => {
-      throw new InputError({ code: 'hdf5.open', message: `${location} cannot be read as HDF5: ${why}`, remedy: 'give a MolmoSpaces trajectories*.h5 file; copy it again if it is cut off', cause });
+      throw new InputError({
+        code: 'hdf5.open',
+        message: `${location} cannot be read as HDF5: ${why}`,
+        remedy: 'give a MolmoSpaces trajectories*.h5 file; copy it again if it is cut off',
+        cause,
+      });
     };
     if (statSync(location).size === 0) fail('it is empty');
     let file: File;
@@ -54,7 +66,9 @@ export class Hdf5File {
   /** Names in a group, sorted; none for a group that is not there. */
   keys(group = '/'): readonly string[] {
     const entity = group === '/' ? this.#file : this.#file.get(group);
-    return entity instanceof Group ? [...entity.keys()].sort((a, b) => a.localeCompare(b, 'en', { numeric: true })) : [];
+    return entity instanceof Group
+      ? [...entity.keys()].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+      : [];
   }
 
   shape(name: string): readonly number[] | null {
@@ -72,7 +86,11 @@ export class Hdf5File {
 
   bytes(name: string): Uint8Array | null {
     const value = this.#dataset(name)?.value;
-    return value instanceof Uint8Array ? value : value instanceof Int8Array ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : null;
+    return value instanceof Uint8Array
+      ? value
+      : value instanceof Int8Array
+        ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+        : null;
   }
 
   jsonRows(name: string): JsonRows | null {

@@ -13,7 +13,12 @@ const VISIBLE = 0.5;
  * Point tracks of the MolmoMotion overlay: `points_3d` (T, N, 3) in the camera's frame, `trajs_2d` (T, N, 2), `visibility` (T, N).
  * @throws InputError `npz.format`, `npz.missing` or `tracks.shape`.
  */
-export async function readOverlayTracks(file: string, camera: string, frameId: string, stampOf: (step: number) => Nanoseconds): Promise<PointTracks> {
+export async function readOverlayTracks(
+  file: string,
+  camera: string,
+  frameId: string,
+  stampOf: (step: number) => Nanoseconds,
+): Promise<PointTracks> {
   const tensors = decodeNpz(await readFile(file), file);
   const positions = tensorOf(tensors, 'points_3d', file);
   const visibility = tensorOf(tensors, 'visibility', file);
@@ -27,7 +32,8 @@ export async function readOverlayTracks(file: string, camera: string, frameId: s
       remedy: 'give the overlay of one episode and camera as MolmoMotion writes it',
     });
   }
-  const grid = <T>(make: (at: number) => T): T[][] => Array.from({ length: frames }, (_, t) => Array.from({ length: count }, (_unused, n) => make(t * count + n)));
+  const grid = <T>(make: (at: number) => T): T[][] =>
+    Array.from({ length: frames }, (_, t) => Array.from({ length: count }, (_unused, n) => make(t * count + n)));
   const value = (tensor: Tensor, at: number): number => Number(tensor.data[at]);
   return {
     camera,

@@ -25,7 +25,11 @@ export function policyExample(rollout: Rollout, step: number, horizon: number): 
     const arm = values?.['arm'];
     const gripper = values?.['gripper']?.[0];
     if (!arm || gripper === undefined) {
-      throw new InputError({ code: 'rollout.row', message: `${rollout.key}: row ${row} of ${group} has no arm and gripper values`, remedy: 'leave this rollout out: its rows were cut off when it was recorded' });
+      throw new InputError({
+        code: 'rollout.row',
+        message: `${rollout.key}: row ${row} of ${group} has no arm and gripper values`,
+        remedy: 'leave this rollout out: its rows were cut off when it was recorded',
+      });
     }
     return [...arm, gripper].map(Math.fround);
   };

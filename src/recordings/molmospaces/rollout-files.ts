@@ -29,6 +29,13 @@ export function filesOfCamera(h5: string, rollout: Rollout, camera: string): Cam
     ];
     return candidates.find((candidate) => existsSync(candidate)) ?? null;
   };
-  const tracks = [path.join(folder, `episode_${episode}_${camera}_point_tracks.npz`), path.join(folder, `${stem}__${episode}__${camera}_point_tracks.npz`)];
-  return { color: video(camera), depth: video(`${camera}_depth`), tracks: tracks.find((candidate) => existsSync(candidate)) ?? null };
+  const tracks = [
+    path.join(folder, `episode_${episode}_${camera}_point_tracks.npz`),
+    path.join(folder, `${stem}__${episode}__${camera}_point_tracks.npz`),
+  ];
+  return {
+    color: video(camera),
+    depth: video(`${camera}_depth`),
+    tracks: tracks.find((candidate) => existsSync(candidate)) ?? null,
+  };
 }

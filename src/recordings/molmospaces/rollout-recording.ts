@@ -1,11 +1,26 @@
 import { existsSync } from 'node:fs';
-import type { CameraInfo, Header, Image, JointStateMessage, JointTrajectory, MessageTypes, TFMessage, TransformStampedMessage } from '../../bus/messages.js';
+import type {
+  CameraInfo,
+  Header,
+  Image,
+  JointStateMessage,
+  JointTrajectory,
+  MessageTypes,
+  TFMessage,
+  TransformStampedMessage,
+} from '../../bus/messages.js';
 import { InputError } from '../../core/errors.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../../core/time.js';
 import type { Vector3 } from '../../core/vector.js';
 import { invert, quaternionOf, type Transform } from '../../geometry/transform.js';
 import type { PointTracks } from '../../core/point-tracks.js';
-import { ProblemLog, type RecordedMessage, type RecordedTopic, type Recording, type RecordingProblem } from '../recording.js';
+import {
+  ProblemLog,
+  type RecordedMessage,
+  type RecordedTopic,
+  type Recording,
+  type RecordingProblem,
+} from '../recording.js';
 import { depthOfVideoFrame } from '../video/packed-depth.js';
 import { VideoReader } from '../video/video-reader.js';
 import { Hdf5File } from './hdf5.js';
@@ -43,7 +58,13 @@ export class RolloutRecording implements Recording {
   readonly #sources: readonly CameraSource[];
   readonly #problems: ProblemLog;
 
-  private constructor(path: string, rollout: Rollout, sources: readonly CameraSource[], tracks: PointTracks | null, problems: ProblemLog) {
+  private constructor(
+    path: string,
+    rollout: Rollout,
+    sources: readonly CameraSource[],
+    tracks: PointTracks | null,
+    problems: ProblemLog,
+  ) {
     this.path = path;
     this.rollout = rollout;
     this.instruction = rollout.taskDescription;
@@ -69,13 +90,30 @@ export class RolloutRecording implements Recording {
       }
       const rollout = readRollout(file, key);
       const problems = new ProblemLog();
-      for (const [name, rows] of [['obs/agent/qpos', rollout.qpos], ['obs/agent/qvel', rollout.qvel], ['actions/joint_pos', rollout.jointPos]] as const) {
-        for (const row of rows?.undecodable ?? []) problems.add('molmospaces.row', `${path}: ${key}/${name} has rows that are cut off (the first is ${row})`, name);
+      for (const [name, rows] of [
+        ['obs/agent/qpos', rollout.qpos],
+        ['obs/agent/qvel', rollout.qvel],
+        ['actions/joint_pos', rollout.jointPos],
+      ] as const) {
+        for (const row of rows?.undecodable ?? [])
+          problems.add(
+            'molmospaces.row',
+            `${path}: ${key}/${name} has rows that are cut off (the first is ${row})`,
+            name,
+          );
       }
-      const sources = rollout.cameras.map((camera) => ({ camera, files: usableFiles(path, rollout, camera.name, problems) }));
+      const sources = rollout.cameras.map((camera) => ({
+        camera,
+        files: usableFiles(path, rollout, camera.name, problems),
+      }));
       const withTracks = sources.find(({ files }) => files.tracks);
       const tracks = withTracks
-        ? await readOverlayTracks(withTracks.files.tracks!, withTracks.camera.name, opticalFrameOf(withTracks.camera.name), (step) => START + fromSeconds(step * rollout.stepS))
+        ? await readOverlayTracks(
+            withTracks.files.tracks!,
+            withTracks.camera.name,
+            opticalFrameOf(withTracks.camera.name),
+            (step) => START + fromSeconds(step * rollout.stepS),
+          )
         : null;
       return new RolloutRecording(path, rollout, sources, tracks, problems);
     } finally {
@@ -87,6 +125,7 @@ export class RolloutRecording implements Recording {
     return this.#problems.list;
   }
 
+  // eslint-disable-next-line @typescript-eslint/require-await -- the port is asynchronous; video is decoded synchronously, as it must be on Node 20
   async *messages(): AsyncGenerator<RecordedMessage> {
     const videos = this.#sources.map(({ camera, files }) => ({
       camera,
@@ -96,7 +135,12 @@ export class RolloutRecording implements Recording {
     try {
       yield this.#message('/instruction', 'std_msgs/msg/String', 0, { data: this.instruction });
       yield this.#message('/tf_static', 'tf2_msgs/msg/TFMessage', 0, {
-        transforms: [this.#transform(0, ROBOT_BASE, ARM_LINK.frame, { translation: [0, 0, ARM_LINK.heightM], rotation: [0, 0, 0, 1] })],
+        transforms: [
+          this.#transform(0, ROBOT_BASE, ARM_LINK.frame, {
+            translation: [0, 0, ARM_LINK.heightM],
+            rotation: [0, 0, 0, 1],
+          }),
+        ],
       });
       for (let step = 0; step < this.rollout.steps; step++) {
         yield this.#message('/tf', 'tf2_msgs/msg/TFMessage', step, this.#transforms(step));
@@ -104,7 +148,8 @@ export class RolloutRecording implements Recording {
         if (joints) yield this.#message('/joint_states', 'sensor_msgs/msg/JointState', step, joints);
         for (const { camera, color, depth } of videos) yield* this.#pictures(camera, color, depth, step);
         const command = this.#command(step);
-        if (command) yield this.#message('/recorded/joint_trajectory', 'trajectory_msgs/msg/JointTrajectory', step, command);
+        if (command)
+          yield this.#message('/recorded/joint_trajectory', 'trajectory_msgs/msg/JointTrajectory', step, command);
       }
     } finally {
       for (const { color, depth } of videos) {
@@ -118,16 +163,41 @@ export class RolloutRecording implements Recording {
     return Promise.resolve();
   }
 
-  *#pictures(camera: RolloutCamera, color: VideoReader | null, depth: VideoReader | null, step: number): Generator<RecordedMessage> {
+  *#pictures(
+    camera: RolloutCamera,
+    color: VideoReader | null,
+    depth: VideoReader | null,
+    step: number,
+  ): Generator<RecordedMessage> {
     const header: Header = { stamp: toTimeMessage(this.#stamp(step)), frame_id: opticalFrameOf(camera.name) };
     const picture = color?.next();
-    if (color && !picture) this.#problems.add('molmospaces.short-video', `${color.path} ends before step ${step} of ${this.rollout.steps}`, color.path);
+    if (color && !picture)
+      this.#problems.add(
+        'molmospaces.short-video',
+        `${color.path} ends before step ${step} of ${this.rollout.steps}`,
+        color.path,
+      );
     if (picture) {
-      yield this.#message(`/${camera.name}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', step, cameraInfo(camera, step, picture.width, picture.height, header));
-      yield this.#message(`/${camera.name}/color/image_raw`, 'sensor_msgs/msg/Image', step, imageMessage(header, picture.width, picture.height, 'rgb8', 3, picture.data));
+      yield this.#message(
+        `/${camera.name}/color/camera_info`,
+        'sensor_msgs/msg/CameraInfo',
+        step,
+        cameraInfo(camera, step, picture.width, picture.height, header),
+      );
+      yield this.#message(
+        `/${camera.name}/color/image_raw`,
+        'sensor_msgs/msg/Image',
+        step,
+        imageMessage(header, picture.width, picture.height, 'rgb8', 3, picture.data),
+      );
     }
     const packed = depth?.next();
-    if (depth && !packed) this.#problems.add('molmospaces.short-video', `${depth.path} ends before step ${step} of ${this.rollout.steps}`, depth.path);
+    if (depth && !packed)
+      this.#problems.add(
+        'molmospaces.short-video',
+        `${depth.path} ends before step ${step} of ${this.rollout.steps}`,
+        depth.path,
+      );
     if (packed) {
       const { width, height, data } = depthOfVideoFrame(packed);
       yield this.#message(
@@ -143,12 +213,22 @@ export class RolloutRecording implements Recording {
     return START + fromSeconds(step * this.rollout.stepS);
   }
 
-  #message<T extends keyof MessageTypes>(topic: string, type: T, step: number, content: MessageTypes[T]): RecordedMessage {
+  #message<T extends keyof MessageTypes>(
+    topic: string,
+    type: T,
+    step: number,
+    content: MessageTypes[T],
+  ): RecordedMessage {
     const time = this.#stamp(step);
     return { topic, type, logTime: time, publishTime: time, content };
   }
 
-  #transform(step: number, parent: string, child: string, { translation: [x, y, z], rotation: [qx, qy, qz, qw] }: Transform): TransformStampedMessage {
+  #transform(
+    step: number,
+    parent: string,
+    child: string,
+    { translation: [x, y, z], rotation: [qx, qy, qz, qw] }: Transform,
+  ): TransformStampedMessage {
     return {
       header: { stamp: toTimeMessage(this.#stamp(step)), frame_id: parent },
       child_frame_id: child,
@@ -157,11 +237,18 @@ export class RolloutRecording implements Recording {
   }
 
   #transforms(step: number): TFMessage {
-    const cameras = this.#sources.map(({ camera }) => this.#transform(step, WORLD, opticalFrameOf(camera.name), invert(poseOf(camera.worldToCamera[step]!))));
+    const cameras = this.#sources.map(({ camera }) =>
+      this.#transform(step, WORLD, opticalFrameOf(camera.name), invert(poseOf(camera.worldToCamera[step]!))),
+    );
     const base = this.rollout.robotBasePoses?.[step];
     if (!base) return { transforms: cameras };
     const [x, y, z, qw, qx, qy, qz] = base as unknown as [number, number, number, number, number, number, number];
-    return { transforms: [this.#transform(step, WORLD, ROBOT_BASE, { translation: [x, y, z], rotation: [qx, qy, qz, qw] }), ...cameras] };
+    return {
+      transforms: [
+        this.#transform(step, WORLD, ROBOT_BASE, { translation: [x, y, z], rotation: [qx, qy, qz, qw] }),
+        ...cameras,
+      ],
+    };
   }
 
   #joints(step: number): JointStateMessage | null {
@@ -186,22 +273,44 @@ export class RolloutRecording implements Recording {
     return {
       header: { stamp: toTimeMessage(this.#stamp(step)), frame_id: '' },
       joint_names: ARM_JOINTS,
-      points: [{ positions: target, velocities: [], accelerations: [], effort: [], time_from_start: toTimeMessage(fromSeconds(this.rollout.stepS)) }],
+      points: [
+        {
+          positions: target,
+          velocities: [],
+          accelerations: [],
+          effort: [],
+          time_from_start: toTimeMessage(fromSeconds(this.rollout.stepS)),
+        },
+      ],
     };
   }
 
   #listTopics(): readonly RecordedTopic[] {
     const { steps } = this.rollout;
-    const topic = (name: string, type: string, count: number): RecordedTopic => ({ topic: name, type, count, usable: true });
+    const topic = (name: string, type: string, count: number): RecordedTopic => ({
+      topic: name,
+      type,
+      count,
+      usable: true,
+    });
     const rows = Array.from({ length: steps }, (_, i) => i);
     return [
       ...this.#sources.flatMap(({ camera: { name }, files }) => [
-        ...(files.color ? [topic(`/${name}/color/image_raw`, 'sensor_msgs/msg/Image', steps), topic(`/${name}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', steps)] : []),
+        ...(files.color
+          ? [
+              topic(`/${name}/color/image_raw`, 'sensor_msgs/msg/Image', steps),
+              topic(`/${name}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', steps),
+            ]
+          : []),
         ...(files.depth ? [topic(`/${name}/aligned_depth_to_color/image_raw`, 'sensor_msgs/msg/Image', steps)] : []),
       ]),
       topic('/instruction', 'std_msgs/msg/String', 1),
       topic('/joint_states', 'sensor_msgs/msg/JointState', rows.filter((row) => this.#joints(row)).length),
-      topic('/recorded/joint_trajectory', 'trajectory_msgs/msg/JointTrajectory', rows.filter((row) => this.#command(row)).length),
+      topic(
+        '/recorded/joint_trajectory',
+        'trajectory_msgs/msg/JointTrajectory',
+        rows.filter((row) => this.#command(row)).length,
+      ),
       topic('/tf', 'tf2_msgs/msg/TFMessage', steps),
       topic('/tf_static', 'tf2_msgs/msg/TFMessage', 1),
     ];
@@ -212,7 +321,12 @@ function usableFiles(h5: string, rollout: Rollout, camera: string, problems: Pro
   const files = filesOfCamera(h5, rollout, camera);
   const present = (file: string | null, what: string): string | null => {
     if (file !== null && existsSync(file)) return file;
-    if (file !== null || what === 'video') problems.add('molmospaces.missing-video', `${h5}: the ${what} of ${camera} for ${rollout.key} is missing${file === null ? '' : ` (${file})`}`, `${camera} ${what}`);
+    if (file !== null || what === 'video')
+      problems.add(
+        'molmospaces.missing-video',
+        `${h5}: the ${what} of ${camera} for ${rollout.key} is missing${file === null ? '' : ` (${file})`}`,
+        `${camera} ${what}`,
+      );
     return null;
   };
   return { color: present(files.color, 'video'), depth: present(files.depth, 'depth video'), tracks: files.tracks };
@@ -227,7 +341,13 @@ function poseOf(rows: readonly (readonly number[])[]): Transform {
  * K for the pictures as they are in the video: scaled where the writer stretched them to multiples of 16, and moved by half a pixel, since in
  * MolmoSpaces the corner of the picture is (0, 0) and in ROS the middle of its first pixel is.
  */
-export function cameraInfo(camera: RolloutCamera, step: number, width: number, height: number, header: Header): CameraInfo {
+export function cameraInfo(
+  camera: RolloutCamera,
+  step: number,
+  width: number,
+  height: number,
+  header: Header,
+): CameraInfo {
   const k = camera.intrinsics[step]!;
   const sx = width / camera.width;
   const sy = height / camera.height;
@@ -247,6 +367,13 @@ export function cameraInfo(camera: RolloutCamera, step: number, width: number, h
   };
 }
 
-function imageMessage(header: Header, width: number, height: number, encoding: string, bytesPerPixel: number, data: Uint8Array): Image {
+function imageMessage(
+  header: Header,
+  width: number,
+  height: number,
+  encoding: string,
+  bytesPerPixel: number,
+  data: Uint8Array,
+): Image {
   return { header, width, height, encoding, is_bigendian: 0, step: width * bytesPerPixel, data };
 }

@@ -122,7 +122,11 @@ function readCamera(file: Hdf5File, key: string, name: string, steps: number): R
   const intrinsics = file.numbers(`${at}/intrinsic_cv`);
   const extrinsics = file.numbers(`${at}/extrinsic_cv`);
   if (intrinsics?.shape[0] !== steps || extrinsics?.shape[0] !== steps) {
-    throw new InputError({ code: 'rollout.camera', message: `${file.path}: camera ${name} of ${key} lacks intrinsics or extrinsics for ${steps} steps`, remedy: 'record the rollout with its camera parameters' });
+    throw new InputError({
+      code: 'rollout.camera',
+      message: `${file.path}: camera ${name} of ${key} lacks intrinsics or extrinsics for ${steps} steps`,
+      remedy: 'record the rollout with its camera parameters',
+    });
   }
   const matrices = rowsOf(intrinsics.data, 9);
   const [, , cx = 0, , , cy = 0] = matrices[0] ?? [];
@@ -137,5 +141,7 @@ function readCamera(file: Hdf5File, key: string, name: string, steps: number): R
 }
 
 function rowsOf(data: ArrayLike<number>, width: number): readonly (readonly number[])[] {
-  return Array.from({ length: data.length / width }, (_, row) => Array.from({ length: width }, (_unused, i) => data[row * width + i]!));
+  return Array.from({ length: data.length / width }, (_, row) =>
+    Array.from({ length: width }, (_unused, i) => data[row * width + i]!),
+  );
 }

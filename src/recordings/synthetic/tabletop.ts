@@ -35,7 +35,14 @@ export function sceneAt(seconds: number): Scene {
 }
 
 export function tabletopCameras(width: number, height: number): readonly TabletopCamera[] {
-  const intrinsics = (focal: number): Intrinsics => ({ width, height, fx: focal * width, fy: focal * width, cx: (width - 1) / 2, cy: (height - 1) / 2 });
+  const intrinsics = (focal: number): Intrinsics => ({
+    width,
+    height,
+    fx: focal * width,
+    fy: focal * width,
+    cx: (width - 1) / 2,
+    cy: (height - 1) / 2,
+  });
   const exo = lookAt([1.15, 0.45, 0.65], [0.45, 0, 0.06]);
   return [
     { name: 'exo_camera_1', intrinsics: intrinsics(0.85), poseAt: () => exo, moves: false },
@@ -57,11 +64,22 @@ export function lookAt(eye: Vector3, target: Vector3): Transform {
     const length = Math.hypot(...v);
     return [v[0] / length, v[1] / length, v[2] / length];
   };
-  const cross = (a: Vector3, b: Vector3): Vector3 => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+  const cross = (a: Vector3, b: Vector3): Vector3 => [
+    a[1] * b[2] - a[2] * b[1],
+    a[2] * b[0] - a[0] * b[2],
+    a[0] * b[1] - a[1] * b[0],
+  ];
   const z = unit([target[0] - eye[0], target[1] - eye[1], target[2] - eye[2]]);
   const x = unit(cross(z, [0, 0, 1]));
   const y = cross(z, x);
-  return { translation: eye, rotation: quaternionOf([[x[0], y[0], z[0]], [x[1], y[1], z[1]], [x[2], y[2], z[2]]]) };
+  return {
+    translation: eye,
+    rotation: quaternionOf([
+      [x[0], y[0], z[0]],
+      [x[1], y[1], z[1]],
+      [x[2], y[2], z[2]],
+    ]),
+  };
 }
 
 /** Millimetres with noise that grows with the distance, and holes at steps of the depth, as a depth camera gives. */
@@ -80,7 +98,10 @@ export function renderTabletop(camera: TabletopCamera, seconds: number): Renderi
   return render(sceneAt(seconds), camera.intrinsics, camera.poseAt(seconds));
 }
 
-export function cameraInfoOf({ intrinsics: { width, height, fx, fy, cx, cy } }: TabletopCamera, header: Header): CameraInfo {
+export function cameraInfoOf(
+  { intrinsics: { width, height, fx, fy, cx, cy } }: TabletopCamera,
+  header: Header,
+): CameraInfo {
   return {
     header,
     width,

@@ -5,7 +5,15 @@ import type { CompressedImage, Header, Image, MessageType, MessageTypes } from '
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../../core/time.js';
 import { invert, transformPoint } from '../../geometry/transform.js';
 import { McapFileWriter } from '../mcap/mcap-file-writer.js';
-import { cameraInfoOf, cubeAt, INSTRUCTION, measuredDepth, renderTabletop, tabletopCameras, type TabletopCamera } from './tabletop.js';
+import {
+  cameraInfoOf,
+  cubeAt,
+  INSTRUCTION,
+  measuredDepth,
+  renderTabletop,
+  tabletopCameras,
+  type TabletopCamera,
+} from './tabletop.js';
 
 export interface TabletopOptions {
   readonly seconds: number;
@@ -32,13 +40,18 @@ export async function writeTabletop(path: string, options: TabletopOptions): Pro
   const cameras = tabletopCameras(options.width, options.height);
   const writer = await McapFileWriter.create(path, 'none');
   let count = 0;
-  const write = async <T extends MessageType>(topic: string, type: T, seconds: number, message: MessageTypes[T]): Promise<void> => {
+  const write = async <T extends MessageType>(
+    topic: string,
+    type: T,
+    seconds: number,
+    message: MessageTypes[T],
+  ): Promise<void> => {
     const time = START + fromSeconds(seconds);
     await writer.write(topic, encodeCdr(type, message), time + LOG_DELAY, time + LOG_DELAY);
     count++;
   };
   try {
-    await declareTopics(writer, cameras, options.compressed);
+    declareTopics(writer, cameras, options.compressed);
     await write('/instruction', 'std_msgs/msg/String', 0, { data: INSTRUCTION });
     await write('/tf_static', 'tf2_msgs/msg/TFMessage', 0, {
       transforms: cameras.filter((camera) => !camera.moves).map((camera) => transformOf(camera, 0, 0)),
@@ -49,7 +62,9 @@ export async function writeTabletop(path: string, options: TabletopOptions): Pro
     for (let i = 0; i < frames; i++) {
       const seconds = i / options.rateHz;
       const shown = options.repeatS === undefined ? seconds : seconds % options.repeatS;
-      await write('/tf', 'tf2_msgs/msg/TFMessage', seconds, { transforms: cameras.filter((camera) => camera.moves).map((camera) => transformOf(camera, shown, seconds)) });
+      await write('/tf', 'tf2_msgs/msg/TFMessage', seconds, {
+        transforms: cameras.filter((camera) => camera.moves).map((camera) => transformOf(camera, shown, seconds)),
+      });
       await write('/joint_states', 'sensor_msgs/msg/JointState', seconds, {
         header: headerAt(seconds, ''),
         name: ARM,
@@ -59,18 +74,42 @@ export async function writeTabletop(path: string, options: TabletopOptions): Pro
       });
       while (clicks[0] !== undefined && clicks[0] <= seconds) {
         clicks.shift();
-        await write('/molmo_motion/click', 'geometry_msgs/msg/PointStamped', seconds, clickOn(cameras[0]!, shown, seconds));
+        await write(
+          '/molmo_motion/click',
+          'geometry_msgs/msg/PointStamped',
+          seconds,
+          clickOn(cameras[0]!, shown, seconds),
+        );
       }
       for (const camera of cameras) {
         const header = headerAt(seconds, frameOf(camera));
         const { color, depth } = await pictures.get(camera, shown);
-        await write(`/${camera.name}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', seconds, cameraInfoOf(camera, header));
+        await write(
+          `/${camera.name}/color/camera_info`,
+          'sensor_msgs/msg/CameraInfo',
+          seconds,
+          cameraInfoOf(camera, header),
+        );
         if (options.compressed) {
-          await write(`/${camera.name}/color/image_raw/compressed`, 'sensor_msgs/msg/CompressedImage', seconds, { header, ...color } as CompressedImage);
-          await write(`/${camera.name}/aligned_depth_to_color/image_raw/compressedDepth`, 'sensor_msgs/msg/CompressedImage', seconds, { header, ...depth } as CompressedImage);
+          await write(`/${camera.name}/color/image_raw/compressed`, 'sensor_msgs/msg/CompressedImage', seconds, {
+            header,
+            ...color,
+          } as CompressedImage);
+          await write(
+            `/${camera.name}/aligned_depth_to_color/image_raw/compressedDepth`,
+            'sensor_msgs/msg/CompressedImage',
+            seconds,
+            { header, ...depth } as CompressedImage,
+          );
         } else {
-          await write(`/${camera.name}/color/image_raw`, 'sensor_msgs/msg/Image', seconds, { header, ...color } as Image);
-          await write(`/${camera.name}/aligned_depth_to_color/image_raw`, 'sensor_msgs/msg/Image', seconds, { header, ...depth } as Image);
+          await write(`/${camera.name}/color/image_raw`, 'sensor_msgs/msg/Image', seconds, {
+            header,
+            ...color,
+          } as Image);
+          await write(`/${camera.name}/aligned_depth_to_color/image_raw`, 'sensor_msgs/msg/Image', seconds, {
+            header,
+            ...depth,
+          } as Image);
         }
       }
     }
@@ -102,23 +141,30 @@ class PictureCache {
     const depth = measuredDepth(rendering, width, Math.round(seconds * 1000) + (camera.moves ? 7 : 0));
     const made = compressed
       ? { color: await jpeg(rendering.color, width, height), depth: await compressedDepth(depth, width, height) }
-      : { color: raw('rgb8', rendering.color, width, height), depth: raw('16UC1', new Uint8Array(depth.buffer), width, height) };
+      : {
+          color: raw('rgb8', rendering.color, width, height),
+          depth: raw('16UC1', new Uint8Array(depth.buffer), width, height),
+        };
     if (repeatS !== undefined) this.#cache.set(key, made);
     return made;
   }
 }
 
-async function declareTopics(writer: McapFileWriter, cameras: readonly TabletopCamera[], compressed: boolean): Promise<void> {
-  await writer.addTopic('/instruction', 'std_msgs/msg/String', LATCHED_QOS);
-  await writer.addTopic('/tf_static', 'tf2_msgs/msg/TFMessage', STATIC_TF_QOS);
-  await writer.addTopic('/tf', 'tf2_msgs/msg/TFMessage', DEFAULT_QOS);
-  await writer.addTopic('/joint_states', 'sensor_msgs/msg/JointState', DEFAULT_QOS);
-  await writer.addTopic('/molmo_motion/click', 'geometry_msgs/msg/PointStamped', DEFAULT_QOS);
+function declareTopics(writer: McapFileWriter, cameras: readonly TabletopCamera[], compressed: boolean): void {
+  writer.addTopic('/instruction', 'std_msgs/msg/String', LATCHED_QOS);
+  writer.addTopic('/tf_static', 'tf2_msgs/msg/TFMessage', STATIC_TF_QOS);
+  writer.addTopic('/tf', 'tf2_msgs/msg/TFMessage', DEFAULT_QOS);
+  writer.addTopic('/joint_states', 'sensor_msgs/msg/JointState', DEFAULT_QOS);
+  writer.addTopic('/molmo_motion/click', 'geometry_msgs/msg/PointStamped', DEFAULT_QOS);
   for (const { name } of cameras) {
-    await writer.addTopic(`/${name}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', SENSOR_QOS);
+    writer.addTopic(`/${name}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', SENSOR_QOS);
     const type = compressed ? 'sensor_msgs/msg/CompressedImage' : 'sensor_msgs/msg/Image';
-    await writer.addTopic(`/${name}/color/image_raw${compressed ? '/compressed' : ''}`, type, SENSOR_QOS);
-    await writer.addTopic(`/${name}/aligned_depth_to_color/image_raw${compressed ? '/compressedDepth' : ''}`, type, SENSOR_QOS);
+    writer.addTopic(`/${name}/color/image_raw${compressed ? '/compressed' : ''}`, type, SENSOR_QOS);
+    writer.addTopic(
+      `/${name}/aligned_depth_to_color/image_raw${compressed ? '/compressedDepth' : ''}`,
+      type,
+      SENSOR_QOS,
+    );
   }
 }
 
@@ -130,8 +176,15 @@ function headerAt(seconds: number, frame: string): Header {
   return { stamp: toTimeMessage(START + fromSeconds(seconds)), frame_id: frame };
 }
 
-function transformOf(camera: TabletopCamera, shown: number, seconds: number): MessageTypes['tf2_msgs/msg/TFMessage']['transforms'][number] {
-  const { translation: [x, y, z], rotation: [qx, qy, qz, qw] } = camera.poseAt(shown);
+function transformOf(
+  camera: TabletopCamera,
+  shown: number,
+  seconds: number,
+): MessageTypes['tf2_msgs/msg/TFMessage']['transforms'][number] {
+  const {
+    translation: [x, y, z],
+    rotation: [qx, qy, qz, qw],
+  } = camera.poseAt(shown);
   return {
     header: headerAt(seconds, 'world'),
     child_frame_id: frameOf(camera),
@@ -140,12 +193,20 @@ function transformOf(camera: TabletopCamera, shown: number, seconds: number): Me
 }
 
 /** The pixel in which the cube's top is seen. */
-function clickOn(camera: TabletopCamera, shown: number, seconds: number): MessageTypes['geometry_msgs/msg/PointStamped'] {
+function clickOn(
+  camera: TabletopCamera,
+  shown: number,
+  seconds: number,
+): MessageTypes['geometry_msgs/msg/PointStamped'] {
   const inCamera = transformPoint(invert(camera.poseAt(shown)), cubeAt(shown));
   const { fx, fy, cx, cy } = camera.intrinsics;
   return {
     header: headerAt(seconds, frameOf(camera)),
-    point: { x: Math.round((fx * inCamera[0]) / inCamera[2] + cx), y: Math.round((fy * inCamera[1]) / inCamera[2] + cy), z: 0 },
+    point: {
+      x: Math.round((fx * inCamera[0]) / inCamera[2] + cx),
+      y: Math.round((fy * inCamera[1]) / inCamera[2] + cy),
+      z: 0,
+    },
   };
 }
 
@@ -154,11 +215,21 @@ function raw(encoding: string, data: Uint8Array, width: number, height: number):
 }
 
 async function jpeg(data: Uint8Array, width: number, height: number): Promise<Picture> {
-  return { format: 'rgb8; jpeg compressed bgr8', data: new Uint8Array(await sharp(data, { raw: { width, height, channels: 3 } }).jpeg({ quality: JPEG_QUALITY }).toBuffer()) };
+  return {
+    format: 'rgb8; jpeg compressed bgr8',
+    data: new Uint8Array(
+      await sharp(data, { raw: { width, height, channels: 3 } })
+        .jpeg({ quality: JPEG_QUALITY })
+        .toBuffer(),
+    ),
+  };
 }
 
 async function compressedDepth(data: Uint16Array, width: number, height: number): Promise<Picture> {
-  const png = await sharp(data, { raw: { width, height, channels: 1 } }).toColourspace('grey16').png().toBuffer();
+  const png = await sharp(data, { raw: { width, height, channels: 1 } })
+    .toColourspace('grey16')
+    .png()
+    .toBuffer();
   // The config header of 16UC1 is all zero.
   return { format: '16UC1; compressedDepth png', data: new Uint8Array(Buffer.concat([Buffer.alloc(12), png])) };
 }

@@ -10,7 +10,7 @@ export class VideoReader {
   readonly height: number;
   readonly #demuxer: Demuxer;
   readonly #decoder: Decoder;
-  readonly #frames: Iterator<Frame>;
+  readonly #frames: Iterator<Frame, undefined>;
   #scaler: SoftwareScaleContext | null = null;
 
   private constructor(path: string, demuxer: Demuxer, decoder: Decoder, width: number, height: number, stream: number) {
@@ -31,23 +31,37 @@ export class VideoReader {
       const { width, height } = stream.codecpar;
       return new VideoReader(path, demuxer, Decoder.createSync(stream), width, height, stream.index);
     } catch (cause) {
-      throw new InputError({ code: 'video.open', message: `${path} cannot be read as video: ${describeError(cause)}`, remedy: 'copy the file again, or leave it away to replay without it', cause });
+      throw new InputError({
+        code: 'video.open',
+        message: `${path} cannot be read as video: ${describeError(cause)}`,
+        remedy: 'copy the file again, or leave it away to replay without it',
+        cause,
+      });
     }
   }
 
   /** Null after the last picture. @throws InputError `video.decode`. */
   next(): RgbImage | null {
     try {
-      const { value, done } = this.#frames.next();
-      if (done === true) return null;
-      const frame = value;
+      const next: IteratorResult<Frame, undefined> = this.#frames.next();
+      if (next.done === true) return null;
+      const frame = next.value;
       try {
-        return { width: frame.width, height: frame.height, data: frame.format === AV_PIX_FMT_GBRP ? interleaveGbr(frame) : this.#toRgb(frame) };
+        return {
+          width: frame.width,
+          height: frame.height,
+          data: frame.format === AV_PIX_FMT_GBRP ? interleaveGbr(frame) : this.#toRgb(frame),
+        };
       } finally {
         frame.free();
       }
     } catch (cause) {
-      throw new InputError({ code: 'video.decode', message: `${this.path} stops being readable: ${describeError(cause)}`, remedy: 'copy the file again', cause });
+      throw new InputError({
+        code: 'video.decode',
+        message: `${this.path} stops being readable: ${describeError(cause)}`,
+        remedy: 'copy the file again',
+        cause,
+      });
     }
   }
 
@@ -60,7 +74,15 @@ export class VideoReader {
   #toRgb(frame: Frame): Uint8Array {
     if (!this.#scaler) {
       this.#scaler = new SoftwareScaleContext();
-      this.#scaler.getContext(frame.width, frame.height, frame.format as never, frame.width, frame.height, AV_PIX_FMT_RGB24, SWS_BILINEAR);
+      this.#scaler.getContext(
+        frame.width,
+        frame.height,
+        frame.format as never,
+        frame.width,
+        frame.height,
+        AV_PIX_FMT_RGB24,
+        SWS_BILINEAR,
+      );
     }
     const rgb = new Frame();
     try {
@@ -77,13 +99,14 @@ export class VideoReader {
   }
 }
 
-function* decodedFrames(demuxer: Demuxer, decoder: Decoder, stream: number): Generator<Frame> {
+function* decodedFrames(demuxer: Demuxer, decoder: Decoder, stream: number): Generator<Frame, undefined> {
   for (const packet of demuxer.packetsSync(stream)) {
     if (!packet) continue;
     yield* decoder.decodeAllSync(packet);
     packet.free();
   }
   yield* decoder.flushFramesSync();
+  return undefined;
 }
 
 /** Planes come as green, blue, red, each with its own stride. */
