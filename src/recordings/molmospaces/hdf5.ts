@@ -14,7 +14,7 @@ export interface NumericDataset {
 const LZF = 'libH5Zlzf.so';
 
 /** Without its LZF plugin h5wasm gives random bytes instead of an error, so the plugin is looked for first. */
-async function loadLibrary(): Promise<void> {
+export async function loadLibrary(): Promise<void> {
   const module = await h5wasm.ready;
   const plugins = path.join(
     path.dirname(createRequire(import.meta.url).resolve('h5wasm-plugins/package.json')),
