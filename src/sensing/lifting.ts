@@ -1,6 +1,6 @@
 import type { Camera } from '../core/camera.js';
 import type { DepthImage } from '../core/images.js';
-import { median } from '../core/statistics.js';
+import { median, percentile } from '../core/statistics.js';
 import type { Pixel, Vector3 } from '../core/vector.js';
 
 export interface LiftingOptions {
@@ -8,7 +8,7 @@ export interface LiftingOptions {
   readonly radiusPx: number;
   /** Fewest valid neighbours in the window that make a reading. */
   readonly minValid: number;
-  /** Widest spread (median absolute deviation times 1.4826) of the neighbours, as a share of their median depth. Wider is an edge. */
+  /** Widest distance from the median that four of five neighbours keep, as a share of the median depth. Wider is an edge. */
   readonly maxSpread: number;
   /** Nearer and farther readings are no measurement of any depth camera, metres. */
   readonly minDepthM: number;
@@ -59,7 +59,10 @@ export function liftPixel(
     return refuse('no-depth', `${at} has only ${values.length} valid depth neighbours, fewer than ${options.minValid}`);
   }
   const depthM = median(values);
-  const spreadM = 1.4826 * median(values.map((value) => Math.abs(value - depthM)));
+  const spreadM = percentile(
+    values.map((value) => Math.abs(value - depthM)),
+    80,
+  );
   if (spreadM > options.maxSpread * depthM || Math.abs(centre - depthM) > 3 * options.maxSpread * depthM) {
     return refuse(
       'edge',
