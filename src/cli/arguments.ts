@@ -4,15 +4,30 @@ import type { Pixel } from '../core/vector.js';
 /** Readers of option values; commander prints what they refuse. */
 
 export function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('a whole number of 0 or more is needed.');
+  const value = digits(text);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('a whole number of 0 or more is needed.');
   return value;
 }
 
 export function countingNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number of 1 or more is needed.');
+  const value = digits(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('a whole number of 1 or more is needed.');
   return value;
+}
+
+/** More query points than this are no question that a model was made for, and take minutes to choose. */
+const MOST_POINTS = 1000;
+
+export function pointCount(text: string): number {
+  const value = countingNumber(text);
+  if (value > MOST_POINTS) throw new InvalidArgumentError(`at most ${MOST_POINTS} points can be asked for.`);
+  return value;
+}
+
+function digits(text: string): number {
+  return /^\s*\d+\s*$/.test(text) ? Number(text) : Number.NaN;
 }
 
 export function positiveNumber(text: string): number {
@@ -32,6 +47,11 @@ export function pixel(text: string): Pixel {
   if (parts.length !== 2 || !parts.every(Number.isFinite))
     throw new InvalidArgumentError('give two numbers, X,Y in pixels.');
   return [parts[0]!, parts[1]!];
+}
+
+/** `X,Y`; may be given several times. */
+export function clicks(text: string, earlier: readonly Pixel[] = []): readonly Pixel[] {
+  return [...earlier, pixel(text)];
 }
 
 export interface CameraClick {

@@ -1,4 +1,4 @@
-import { CancelledError, ConfigurationError, InputError, OutputError } from '../core/errors.js';
+import { CancelledError, ConfigurationError, InputError, OutputError, RetryableError } from '../core/errors.js';
 
 /** Exit codes of every command; the README's table says the same. */
 export const EXIT = { ok: 0, unexpected: 1, usage: 2, input: 3, output: 4, interrupted: 130 } as const;
@@ -6,7 +6,7 @@ export const EXIT = { ok: 0, unexpected: 1, usage: 2, input: 3, output: 4, inter
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CancelledError) return EXIT.interrupted;
   if (error instanceof ConfigurationError) return EXIT.usage;
-  if (error instanceof InputError) return EXIT.input;
+  if (error instanceof InputError || error instanceof RetryableError) return EXIT.input;
   if (error instanceof OutputError) return EXIT.output;
   return EXIT.unexpected;
 }

@@ -22,6 +22,10 @@ export interface QueryPoints {
    * Every frame is in the optical frame of t0. Null where a point was not seen in that frame.
    */
   readonly history: readonly (readonly (Vector3 | null)[])[];
+  /** Time of each history frame; the last is `stamp`. */
+  readonly historyStamps: readonly Nanoseconds[];
+  /** Which of a recording's known tracks the lifted points are, in their order; null for points that come from elsewhere. */
+  readonly tracks: readonly number[] | null;
 }
 
 export function liftedPoints(query: QueryPoints): readonly (QueryPoint & { readonly position: Vector3 })[] {

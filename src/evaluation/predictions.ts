@@ -67,18 +67,22 @@ export function evaluatePredictions(jsonl: string, variant: MetricVariant): Pred
       .filter((v) => v !== null);
     return values.length === 0 ? null : mean(values);
   };
-  const everything = new Map(
-    [...clips].flatMap(([clip, samples]) => [...samples].map(([key, s]) => [`${clip} ${key}`, s] as const)),
-  );
+  // Of several samples the one with the smallest error is taken, prediction by prediction, and then all are pooled.
+  const chosen = [...clips.values()].flatMap((samples) => [...samples.values()].map((s) => bestSample(s, variant)));
   return {
     variant,
-    pooled: clipMetrics(everything, variant),
+    pooled: pointMotionMetrics(chosen, variant),
     per_clip: perClip,
     mean_over_clips: { ADE: means((m) => m.ADE), FDE: means((m) => m.FDE), PWT: means((m) => m.PWT) },
     n_clips: clips.size,
     n_records: records,
     skipped,
   };
+}
+
+function bestSample(samples: readonly ScoredPrediction[], variant: MetricVariant): ScoredPrediction {
+  const error = (sample: ScoredPrediction): number => pointMotionMetrics([sample], variant).ADE ?? Infinity;
+  return samples.reduce((best, sample) => (error(sample) < error(best) ? sample : best));
 }
 
 /** Best of the k-th samples, each pooled over the clip's batches. */

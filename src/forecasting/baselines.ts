@@ -1,4 +1,5 @@
 import { checkForecast, type Forecast } from '../core/forecast.js';
+import { toSeconds } from '../core/time.js';
 import { add, scale, type Vector3 } from '../core/vector.js';
 import { forecastHeader, type Forecaster, type ForecastRequest } from './forecaster.js';
 
@@ -28,17 +29,22 @@ export class ExtrapolateForecaster implements Forecaster {
 
   forecast(request: ForecastRequest): Promise<Forecast> {
     const header = forecastHeader(request, this.name);
+    const { historyStamps, stamp } = request.query;
+    const times = historyStamps.map((t) => toSeconds(t - stamp));
     const positions = header.start.map((start, p) => {
-      const velocity = velocityPerStep(request.query.history.map((frame) => frame[p] ?? null));
-      return Array.from({ length: this.horizon }, (_, f) => add(start, scale(velocity, f + 1)));
+      const velocity = velocityOf(
+        request.query.history.map((frame) => frame[p] ?? null),
+        times,
+      );
+      return Array.from({ length: this.horizon }, (_, f) => add(start, scale(velocity, (f + 1) * request.stepS)));
     });
     return Promise.resolve(checkForecast({ ...header, positions }));
   }
 }
 
-/** Metres per step; zero for a point seen fewer than twice. */
-function velocityPerStep(track: readonly (Vector3 | null)[]): Vector3 {
-  const seen = track.flatMap((p, h) => (p ? [[h, p] as const] : []));
+/** Metres per second; zero for a point seen fewer than twice. The true times count: a camera rarely hits the model's step exactly. */
+function velocityOf(track: readonly (Vector3 | null)[], times: readonly number[]): Vector3 {
+  const seen = track.flatMap((p, h) => (p ? [[times[h]!, p] as const] : []));
   const meanTime = seen.reduce((sum, [h]) => sum + h, 0) / seen.length;
   const spread = seen.reduce((sum, [h]) => sum + (h - meanTime) ** 2, 0);
   if (seen.length < 2) return [0, 0, 0];

@@ -18,7 +18,7 @@ export class CameraModel implements Camera {
       throw new InputError({
         code: 'camera.uncalibrated',
         message: 'the camera is not calibrated (K[0] is 0)',
-        remedy: 'calibrate the camera, or publish its CameraInfo from the calibration file',
+        remedy: 'calibrate the camera; until then its driver or file gives zeros',
       });
     }
     if (!(width >= 1) || !(height >= 1) || !(fx > 0) || !(fy > 0) || ![fx, fy, cx, cy].every(Number.isFinite)) {

@@ -31,6 +31,8 @@ export function distortionOf(model: string, coefficients: readonly number[]): Di
   if (model !== '' && !counts) fail(`distortion model "${model}" is not known`);
   if (coefficients.some((c) => !Number.isFinite(c)))
     fail(`distortion coefficients [${coefficients.join(', ')}] are not finite`);
+  if (coefficients.some((c) => Math.abs(c) > LARGEST_COEFFICIENT))
+    fail(`distortion coefficients [${coefficients.join(', ')}] are those of no lens`);
   if (coefficients.length === 0) return NONE;
   if (model === '') fail(`${coefficients.length} distortion coefficients come without a model name`);
   if (!counts!.includes(coefficients.length)) {
@@ -40,6 +42,9 @@ export function distortionOf(model: string, coefficients: readonly number[]): Di
   if (model === 'equidistant') return new Equidistant(coefficients);
   return coefficients.every((c) => c === 0) ? NONE : new RationalPolynomial(coefficients);
 }
+
+/** Rational models of wide lenses reach a few hundred. */
+const LARGEST_COEFFICIENT = 1e4;
 
 const NONE: Distortion = { distort: (x, y) => [x, y], undistort: (x, y) => [x, y] };
 

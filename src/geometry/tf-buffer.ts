@@ -106,7 +106,11 @@ export class TfBuffer {
 
   /** As lookup, but waits for transforms that have not arrived yet, until `deadline` resolves; then the last reason is thrown. */
   async waitFor(target: string, source: string, stamp: Nanoseconds, deadline: Promise<unknown>): Promise<Transform> {
-    const expired = deadline.then(() => 'expired' as const);
+    // Also a deadline that fails ends the wait; that it may fail after the answer came is nobody's concern.
+    const expired = deadline.then(
+      () => 'expired' as const,
+      () => 'expired' as const,
+    );
     for (;;) {
       let wake = (): void => undefined;
       const changed = new Promise<'changed'>((resolve) => {

@@ -1,8 +1,9 @@
-import { InputError } from '../core/errors.js';
+import { InputError, RetryableError } from '../core/errors.js';
+import type { DepthImage, RgbImage } from '../core/images.js';
 import type { CameraFrame } from '../core/observation.js';
 import type { QueryPoint, QueryPoints } from '../core/query-points.js';
 import type { Pixel, Vector3 } from '../core/vector.js';
-import { transformPoint } from '../geometry/transform.js';
+import { transformPoint, type Transform } from '../geometry/transform.js';
 import { DEFAULT_LIFTING, liftPixel } from '../sensing/lifting.js';
 import { TrackingImage, trackPixel } from '../sensing/patch-tracker.js';
 import type { Grounder, GroundingRequest } from './grounder.js';
@@ -29,11 +30,22 @@ export class ClickGrounder implements Grounder {
     this.#clicks.set(camera, pixel);
   }
 
+  /** Rejects with RetryableError while the history needs transforms that have not come: the click then stays. */
   async ground(request: GroundingRequest): Promise<QueryPoints | null> {
     const frame = request.window.at(-1)!;
     const click = this.#clicks.get(frame.camera);
     if (!click) return null;
-    this.#clicks.delete(frame.camera);
+    try {
+      const query = await this.#ground(request, frame, click);
+      this.#clicks.delete(frame.camera);
+      return query;
+    } catch (error) {
+      if (!(error instanceof RetryableError)) this.#clicks.delete(frame.camera);
+      throw error;
+    }
+  }
+
+  async #ground(request: GroundingRequest, frame: CameraFrame, click: Pixel): Promise<QueryPoints> {
     if (!frame.depth) {
       throw new InputError({
         code: 'grounding.no-depth',
@@ -41,27 +53,37 @@ export class ClickGrounder implements Grounder {
         remedy: 'click on a camera with depth',
       });
     }
+    const past = request.window.slice(0, -1).map((earlier) => ({ earlier, intoT0: request.intoT0(earlier) }));
     const color = await frame.color();
-    const depth = await frame.depth();
-    const mask = growRegion(color, depth, frame.model, click);
-    const points = liftMask(mask, depth, frame.model, this.#options);
+    const points = pointsOnObject(color, await frame.depth(), frame, click, this.#options);
     const lifted = points.filter((point): point is QueryPoint & { position: Vector3 } => point.position !== null);
-    if (lifted.length === 0) {
-      throw new InputError({
-        code: 'grounding.no-point',
-        message: `no point of the object at (${click.join(', ')}) could be lifted: ${points[0]?.refused ?? 'its mask is empty'}`,
-        remedy: 'click another place on the object',
-      });
-    }
     const now = new TrackingImage(color);
-    const earlier = await Promise.all(request.window.slice(0, -1).map((past) => historyOf(past, now, lifted, request)));
+    const history = await Promise.all(past.map(({ earlier, intoT0 }) => historyOf(earlier, now, lifted, intoT0)));
     return {
       camera: frame.camera,
       frameId: frame.frameId,
       stamp: frame.stamp,
       points,
-      history: [...earlier, lifted.map((point) => point.position)],
+      history: [...history, lifted.map((point) => point.position)],
+      historyStamps: request.window.map(({ stamp }) => stamp),
+      tracks: null,
     };
+  }
+}
+
+/** A click that meets no object is a refused point: it is shown where others are. */
+function pointsOnObject(
+  color: RgbImage,
+  depth: DepthImage,
+  frame: CameraFrame,
+  click: Pixel,
+  options: ClickGrounderOptions,
+): readonly QueryPoint[] {
+  try {
+    return liftMask(growRegion(color, depth, frame.model, click), depth, frame.model, options);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return [{ pixel: click, position: null, refused: error.message }];
   }
 }
 
@@ -70,12 +92,11 @@ async function historyOf(
   past: CameraFrame,
   now: TrackingImage,
   points: readonly (QueryPoint & { position: Vector3 })[],
-  request: GroundingRequest,
+  intoT0: Transform,
 ): Promise<(Vector3 | null)[]> {
   if (!past.depth) return points.map(() => null);
   const then = new TrackingImage(await past.color());
   const depth = await past.depth();
-  const intoT0 = request.intoT0(past);
   return points.map(({ pixel }) => {
     const was = trackPixel(now, then, pixel);
     const lifted = was && liftPixel(was, depth, past.model, DEFAULT_LIFTING);

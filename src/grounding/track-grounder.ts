@@ -24,10 +24,12 @@ export class TrackGrounder implements Grounder {
   ground({ window }: GroundingRequest): Promise<QueryPoints | null> {
     return Promise.resolve().then(() => {
       const last = window.at(-1)!;
+      // The positions are in the frame of the camera that saw them.
+      if (last.camera !== this.#tracks.camera) return null;
       // A clip asks about one moment.
       if (this.#tracks.t0 !== null && this.#row(last.stamp) !== this.#tracks.t0) return null;
-      const { tracks } = this.#choose(window.map((frame) => frame.stamp));
       const rows = window.map((frame) => this.#row(frame.stamp));
+      const tracks = this.#choose(rows);
       const t0 = rows.at(-1)!;
       const points: QueryPoint[] = tracks.map((n) => ({
         pixel: this.#tracks.pixels?.[t0]?.[n] ??
@@ -42,20 +44,21 @@ export class TrackGrounder implements Grounder {
         history: rows.map((row) =>
           tracks.map((n) => (this.#tracks.visible[row]![n] ? this.#tracks.positions[row]![n]! : null)),
         ),
+        historyStamps: window.map((frame) => frame.stamp),
+        tracks,
       };
     });
   }
 
-  /** Indices of the tracks that stand behind the query points for a window at these stamps, in their order. */
-  #choose(stamps: readonly Nanoseconds[]): { tracks: readonly number[] } {
+  /** Indices of the tracks to ask about, in their order, for history rows of which the last is t0. */
+  #choose(rows: readonly number[]): readonly number[] {
     const { points, seed } = this.#options;
-    const rows = stamps.map((stamp) => this.#row(stamp));
     const all = this.#tracks.positions[0]!.map((_, n) => n);
     const usable = all.filter((n) =>
       rows.every((row) => this.#tracks.visible[row]![n] === true && this.#tracks.positions[row]![n] !== null),
     );
     // A clip was made for exactly these points, in this order.
-    if (this.#tracks.t0 !== null && usable.length === all.length) return { tracks: all };
+    if (this.#tracks.t0 !== null && usable.length === all.length) return all;
     if (usable.length < points) {
       throw new InputError({
         code: 'grounding.few-tracks',
@@ -65,7 +68,7 @@ export class TrackGrounder implements Grounder {
     }
     const random = seededRandom(seed);
     const pool = [...usable];
-    return { tracks: Array.from({ length: points }, () => pool.splice(Math.floor(random() * pool.length), 1)[0]!) };
+    return Array.from({ length: points }, () => pool.splice(Math.floor(random() * pool.length), 1)[0]!);
   }
 
   /** The row of the tracks at a stamp. @throws InputError `grounding.no-track` when none is near. */
@@ -77,11 +80,6 @@ export class TrackGrounder implements Grounder {
       message: 'the tracks of the recording do not cover this picture',
       remedy: 'use tracks of the same episode',
     });
-  }
-
-  /** Track behind each query point of a window that ends at `stamps`' last; for comparing a forecast with the truth. */
-  tracksFor(stamps: readonly Nanoseconds[]): readonly number[] {
-    return this.#choose(stamps).tracks;
   }
 }
 

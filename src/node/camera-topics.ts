@@ -18,10 +18,9 @@ interface Topic {
 }
 
 const TRANSPORTS = /\/(compressed|compressedDepth|ffmpeg|theora)$/;
-const DEPTH = /depth/i;
 /** Where the camera's own name ends and the name of the picture begins. */
 const PICTURE =
-  /\/(color|colour|rgb|image|image_raw|image_rect|image_color|left|right|depth|aligned_depth_to_color|camera_info)(\/|_|$)/;
+  /\/(color|colour|rgb|image|image_raw|image_rect|image_color|left|right|depth|aligned_depth_to_color|camera_info)(?!_?camera)(\/|_|$)/;
 
 /**
  * Cameras among the topics of a recording or graph: every colour image with a CameraInfo beside it, and the depth image nearest to it by name.
@@ -36,15 +35,15 @@ export function findCameras(topics: readonly Topic[]): readonly CameraTopics[] {
     topics.filter((t) => t.type === ('sensor_msgs/msg/CameraInfo' satisfies MessageType)).map((t) => t.topic),
   );
   const preferred = withoutTwins(images);
-  const depths = preferred.filter(({ topic }) => DEPTH.test(topic));
+  const depths = preferred.filter(({ topic }) => isDepth(topic));
   const names = new Set<string>();
   return preferred
-    .filter(({ topic }) => !DEPTH.test(topic))
+    .filter(({ topic }) => !isDepth(topic))
     .flatMap((color) => {
       const base = color.topic.replace(TRANSPORTS, '');
       const info = [`${parentOf(base)}/camera_info`, `${base}/camera_info`].find((candidate) => infos.has(candidate));
       if (info === undefined) return [];
-      const depth = nearestByName(base, depths);
+      const depth = depthBeside(base, depths);
       const camera = uniqueName(cameraName(base), names);
       return [{ camera, color, info, depth, rectified: /rect/.test(base) }];
     });
@@ -64,24 +63,19 @@ function withoutTwins(
   return [...byBase.values()];
 }
 
-/** The depth topic that shares most of its path with the colour topic, one that says it is aligned first; null when nothing is shared. */
-function nearestByName(
+/** Depth of the same camera, one that says it is aligned first; whether it truly is shows in its frame when pictures come. */
+function depthBeside(
   color: string,
   depths: readonly { topic: string; type: ImageType }[],
 ): { topic: string; type: ImageType } | null {
-  const shared = (topic: string): number => {
-    const a = color.split('/').slice(1);
-    const b = topic.split('/').slice(1);
-    const different = a.findIndex((part, i) => part !== b[i]);
-    return different < 0 ? a.length : different;
-  };
-  const score = (topic: string): number => shared(topic) * 2 + (/aligned|registered/.test(topic) ? 1 : 0);
-  return depths
-    .filter(({ topic }) => shared(topic) > 0)
-    .reduce<{ topic: string; type: ImageType } | null>(
-      (best, d) => (best && score(best.topic) >= score(d.topic) ? best : d),
-      null,
-    );
+  const own = depths.filter(({ topic }) => cameraName(topic.replace(TRANSPORTS, '')) === cameraName(color));
+  return own.find(({ topic }) => /aligned|registered/.test(topic)) ?? own[0] ?? null;
+}
+
+/** By the part that names the picture: a camera may be called depth_camera. */
+function isDepth(topic: string): boolean {
+  const base = topic.replace(TRANSPORTS, '');
+  return /depth/i.test(base.slice(PICTURE.exec(base)?.index ?? 0)) || topic.endsWith('/compressedDepth');
 }
 
 function cameraName(base: string): string {

@@ -22,7 +22,7 @@ import type { Refusal } from './refusals.js';
 const DIAGNOSTIC_OK = 0;
 const DIAGNOSTIC_WARN = 1;
 
-/** Shows query points and forecasts on the bus. What nobody listens to is not made. */
+/** Shows query points and forecasts on the bus. The two small ones are latched for whoever comes later; pictures that nobody looks at are not made. */
 export class ForecastPublisher {
   readonly #queryPoints: Publisher<QueryPointsMessage>;
   readonly #forecast: Publisher<PointForecastMessage>;
@@ -36,15 +36,15 @@ export class ForecastPublisher {
   constructor(bus: Bus) {
     this.#queryPoints = bus.advertise(OUTPUT_TOPICS.queryPoints, 'molmo_motion_planner/msg/QueryPoints', LATCHED_QOS);
     this.#forecast = bus.advertise(OUTPUT_TOPICS.forecast, 'molmo_motion_planner/msg/PointForecast', LATCHED_QOS);
-    this.#markers = bus.advertise(OUTPUT_TOPICS.markers, 'visualization_msgs/msg/MarkerArray', LATCHED_QOS);
-    this.#path = bus.advertise(OUTPUT_TOPICS.path, 'nav_msgs/msg/Path', LATCHED_QOS);
+    this.#markers = bus.advertise(OUTPUT_TOPICS.markers, 'visualization_msgs/msg/MarkerArray', DEFAULT_QOS);
+    this.#path = bus.advertise(OUTPUT_TOPICS.path, 'nav_msgs/msg/Path', DEFAULT_QOS);
     this.#points = bus.advertise(OUTPUT_TOPICS.points, 'sensor_msgs/msg/PointCloud2', DEFAULT_QOS);
-    this.#overlay = bus.advertise(OUTPUT_TOPICS.overlay, 'sensor_msgs/msg/CompressedImage', LATCHED_QOS);
+    this.#overlay = bus.advertise(OUTPUT_TOPICS.overlay, 'sensor_msgs/msg/CompressedImage', DEFAULT_QOS);
     this.#diagnostics = bus.advertise(OUTPUT_TOPICS.diagnostics, 'diagnostic_msgs/msg/DiagnosticArray', DEFAULT_QOS);
   }
 
   query(query: QueryPoints): void {
-    publishIfHeard(this.#queryPoints, () => queryPointsMessage(query));
+    this.#queryPoints.publish(queryPointsMessage(query));
     publishIfHeard(this.#points, () => pointCloud(query));
   }
 
@@ -54,7 +54,7 @@ export class ForecastPublisher {
   }
 
   async forecast(frame: CameraFrame, query: QueryPoints, forecast: Forecast): Promise<void> {
-    publishIfHeard(this.#forecast, () => forecastMessage(forecast));
+    this.#forecast.publish(forecastMessage(forecast));
     publishIfHeard(this.#path, () => centroidPath(forecast));
     publishIfHeard(this.#markers, () => this.#shown.update(query, forecast));
     if (this.#overlay.subscriberCount === 0) return;

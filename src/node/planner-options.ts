@@ -10,6 +10,8 @@ export interface PlannerOptions {
   /** Takes the place of the instruction topic. */
   readonly instruction?: string;
   readonly topics: InputTopics;
+  /** How long a picture waits for its transforms, seconds between stamps. */
+  readonly tfWaitS: number;
   /** Widest difference of stamps between colour and depth, seconds. */
   readonly maxIntervalS: number;
   readonly depthScaleM: number;

@@ -1,11 +1,11 @@
 import { Subject, type Observable, type Subscription } from 'rxjs';
 import { SENSOR_QOS, LATCHED_QOS, STATIC_TF_QOS, DEFAULT_QOS, type Bus, type Qos, type Stamped } from '../bus/bus.js';
 import type { MessageType, MessageTypes, TFMessage } from '../bus/messages.js';
-import { CancelledError, describeError, InputError, PlannerError } from '../core/errors.js';
+import { CancelledError, describeError, InputError, PlannerError, RetryableError } from '../core/errors.js';
 import type { Forecast } from '../core/forecast.js';
 import type { JointPositions } from '../core/joint-state.js';
 import type { CameraFrame, Observation } from '../core/observation.js';
-import type { QueryPoints } from '../core/query-points.js';
+import { liftedPoints, type QueryPoints } from '../core/query-points.js';
 import { fromSeconds, fromTimeMessage, type Nanoseconds } from '../core/time.js';
 import type { Forecaster } from '../forecasting/forecaster.js';
 import { TfBuffer } from '../geometry/tf-buffer.js';
@@ -28,7 +28,15 @@ export interface PlannerResult {
   readonly forecast: Forecast;
 }
 
+/** What the stages look at, as it was when the newest picture came. */
+interface Moment extends Observation {
+  readonly window: readonly CameraFrame[];
+  /** Why it waits. */
+  readonly reason?: RetryableError;
+}
+
 const QUEUE_SIZE = 10;
+const DIAGNOSTICS_PERIOD: Nanoseconds = 1_000_000_000n;
 
 /** The stages wired to a bus: sensing, grounding, forecasting, and what is shown of them. */
 export class Planner {
@@ -37,7 +45,15 @@ export class Planner {
   readonly failures: Observable<unknown>;
   readonly refusals = new RefusalCounter();
   readonly latencies = new Latencies();
-  readonly counts = { frames: 0, windows: 0, queries: 0, forecasts: 0, jointStates: 0, transforms: 0 };
+  readonly counts = {
+    frames: 0,
+    windows: 0,
+    incompleteWindows: 0,
+    queries: 0,
+    forecasts: 0,
+    jointStates: 0,
+    transforms: 0,
+  };
   readonly #bus: Bus;
   readonly #options: PlannerOptions;
   readonly #grounders: readonly Grounder[];
@@ -47,6 +63,8 @@ export class Planner {
   readonly #subscriptions: Subscription[] = [];
   readonly #streams = new Map<string, CameraStream>();
   readonly #windows = new Map<string, ObservationWindow>();
+  /** Camera by the frame its pictures come in. */
+  readonly #frameCameras = new Map<string, string>();
   readonly #tf = new TfBuffer();
   readonly #publisher: ForecastPublisher;
   readonly #abort = new AbortController();
@@ -55,6 +73,10 @@ export class Planner {
   #armJoints: readonly string[] | null = null;
   #lastForecast: Nanoseconds | null = null;
   #running: Promise<void> | undefined;
+  /** A moment whose transforms have not come yet; tried again with each that comes. */
+  #waiting: Moment | null = null;
+  /** Grows with every jump back: what was begun before belongs to another run. */
+  #epoch = 0;
 
   /** @param grounders asked in order; the first that has something to ground is used. */
   constructor(bus: Bus, options: PlannerOptions, grounders: readonly Grounder[], forecaster: Forecaster) {
@@ -86,19 +108,30 @@ export class Planner {
       });
     }
     this.#subscriptions.push(
+      bus.clock.every(DIAGNOSTICS_PERIOD).subscribe((now) => {
+        this.#publisher.diagnostics(now, this.refusals.list, this.counts);
+      }),
+    );
+    this.#subscriptions.push(
       bus.clock.jumps.subscribe((by) => {
         if (by < 0n) this.#clear();
       }),
     );
   }
 
-  /** Lets clicks on the bus reach a grounder: the point is a pixel, its frame a camera's optical frame or name. */
+  /** Lets clicks on the bus reach a grounder: the point is a pixel, its frame the camera's optical frame (or its name; empty means the forecast camera). */
   acceptClicks(grounder: ClickGrounder): void {
     this.#listen(this.#options.topics.click, 'geometry_msgs/msg/PointStamped', DEFAULT_QOS, ({ message }) => {
       const { frame_id: frame } = message.header;
-      const camera =
-        this.#options.cameras.find((c) => c.camera === frame || frame.startsWith(c.camera))?.camera ??
-        this.#options.forecastCamera;
+      const named = this.#options.cameras.find(({ camera }) => camera === frame)?.camera;
+      const camera = frame === '' ? this.#options.forecastCamera : (named ?? this.#frameCameras.get(frame));
+      if (camera === undefined) {
+        throw new InputError({
+          code: 'click.camera',
+          message: `a click is in frame "${frame}", which no camera has (there are: ${[...this.#frameCameras.keys()].join(', ') || 'none yet'})`,
+          remedy: "put the camera's optical frame into the header of the click",
+        });
+      }
       grounder.click(camera, [message.point.x, message.point.y]);
     });
   }
@@ -112,6 +145,7 @@ export class Planner {
   async flush(): Promise<void> {
     for (const stream of this.#streams.values()) stream.flush();
     await this.#running;
+    this.#giveUpWaiting();
     this.#publisher.diagnostics(this.#bus.clock.now(), this.refusals.list, this.counts);
   }
 
@@ -192,53 +226,96 @@ export class Planner {
         this.refusals.add('sensing', error);
       }
     }
+    const waiting = this.#waiting;
+    if (!waiting || this.#running) return;
+    this.#waiting = null;
+    this.#start(waiting);
   }
 
   #addFrame(frame: CameraFrame): void {
     this.counts.frames++;
-    this.#windows.get(frame.camera)!.add(frame);
+    this.#frameCameras.set(frame.frameId, frame.camera);
+    const windows = this.#windows.get(frame.camera)!;
+    windows.add(frame);
     if (frame.camera !== this.#options.forecastCamera || this.#running) return;
     if (this.#lastForecast !== null && frame.stamp - this.#lastForecast < fromSeconds(this.#options.periodS)) return;
-    const window = this.#windows.get(frame.camera)!.window();
-    if (!window) return;
+    if (this.#waiting) {
+      if (frame.stamp - this.#waiting.stamp <= fromSeconds(this.#options.tfWaitS)) return;
+      this.#giveUpWaiting();
+    }
+    const window = windows.window();
+    if (!window) {
+      this.counts.incompleteWindows++;
+      return;
+    }
     this.counts.windows++;
-    this.#running = this.#plan(window).finally(() => (this.#running = undefined));
+    this.#start({
+      stamp: frame.stamp,
+      window,
+      cameras: this.#windowsNow(),
+      joints: this.#joints,
+      instruction: this.#instruction,
+    });
   }
 
-  async #plan(window: readonly CameraFrame[]): Promise<void> {
+  #start(moment: Moment): void {
+    this.#running = this.#plan(moment).finally(() => (this.#running = undefined));
+  }
+
+  /** The transforms did not come in time. */
+  #giveUpWaiting(): void {
+    if (!this.#waiting?.reason) return;
+    this.refusals.add('grounding', this.#waiting.reason);
+    this.#failures.next(this.#waiting.reason);
+    this.#waiting = null;
+  }
+
+  async #plan(moment: Moment): Promise<void> {
+    const epoch = this.#epoch;
     let stage: Stage = 'grounding';
     let query: QueryPoints | null = null;
     try {
       const start = performance.now();
-      const grounded = await this.#ground(window);
-      if (!grounded) return;
-      query = grounded;
+      query = await this.#ground(moment);
+      if (!query || epoch !== this.#epoch) return;
       this.latencies.add('grounding', performance.now() - start);
       this.counts.queries++;
       this.#lastForecast = query.stamp;
       this.#publisher.query(query);
+      if (liftedPoints(query).length === 0) throw nothingLifted(query);
       stage = 'forecasting';
-      const observation = this.#observation(query, window);
+      const request = {
+        query,
+        instruction: moment.instruction,
+        window: moment.window,
+        stepS: this.#options.window.stepS,
+      };
       const forecast = await this.latencies.time('forecasting', () =>
-        this.#forecaster.forecast(
-          { query: grounded, instruction: this.#instruction, window, stepS: this.#options.window.stepS },
-          this.#abort.signal,
-        ),
+        this.#forecaster.forecast(request, this.#abort.signal),
       );
+      if (epoch !== this.#epoch) return;
       this.counts.forecasts++;
       stage = 'visualization';
-      await this.latencies.time('visualization', () => this.#publisher.forecast(window.at(-1)!, grounded, forecast));
-      this.#results.next({ observation, query, forecast });
+      const shown = query;
+      await this.latencies.time('visualization', () =>
+        this.#publisher.forecast(moment.window.at(-1)!, shown, forecast),
+      );
+      const { stamp, cameras, joints, instruction } = moment;
+      this.#results.next({ observation: { stamp, cameras, joints, instruction }, query, forecast });
     } catch (error) {
       if (error instanceof CancelledError) return;
+      if (error instanceof RetryableError && stage === 'grounding') {
+        this.#waiting = { ...moment, reason: error };
+        return;
+      }
       this.refusals.add(stage, error);
-      if (query && stage === 'forecasting') this.#publisher.queryAlone(query);
+      if (query && stage !== 'visualization') this.#publisher.queryAlone(query);
       this.#failures.next(error);
     }
   }
 
-  async #ground(window: readonly CameraFrame[]): Promise<QueryPoints | null> {
-    if (this.#instruction === '') {
+  async #ground({ window, instruction }: Moment): Promise<QueryPoints | null> {
+    if (instruction === '') {
       throw new InputError({
         code: 'instruction.empty',
         message: 'there is no instruction yet, or it is empty',
@@ -248,15 +325,15 @@ export class Planner {
     const t0 = window.at(-1)!;
     const intoT0 = (frame: CameraFrame): Transform => this.#betweenCameras(frame, t0);
     for (const grounder of this.#grounders) {
-      const query = await grounder.ground({ window, instruction: this.#instruction, intoT0 });
+      const query = await grounder.ground({ window, instruction, intoT0 });
       if (query) return query;
     }
     return null;
   }
 
-  /** Points of an earlier camera pose into that of t0, through the fixed frame. Without any TF the camera is taken to stand still. */
+  /** Points of an earlier camera pose into that of t0, through the fixed frame. Where nobody publishes transforms the camera stands still. */
   #betweenCameras(from: CameraFrame, to: CameraFrame): Transform {
-    if (from.stamp === to.stamp || !this.#tf.frames.includes(to.frameId)) return IDENTITY;
+    if (from.stamp === to.stamp || this.#tf.frames.length === 0) return IDENTITY;
     const fixed = this.#options.fixedFrame ?? this.#tf.rootOf(to.frameId);
     return compose(
       invert(this.#tf.lookup(fixed, to.frameId, to.stamp)),
@@ -264,13 +341,13 @@ export class Planner {
     );
   }
 
-  #observation(query: QueryPoints, window: readonly CameraFrame[]): Observation {
-    const cameras = new Map<string, readonly CameraFrame[]>([[query.camera, window]]);
-    for (const [camera, other] of this.#windows) {
-      const frames = camera === query.camera ? null : other.window();
-      if (frames) cameras.set(camera, frames);
-    }
-    return { stamp: query.stamp, cameras, joints: this.#joints, instruction: this.#instruction };
+  #windowsNow(): ReadonlyMap<string, readonly CameraFrame[]> {
+    return new Map(
+      [...this.#windows].flatMap(([camera, windows]) => {
+        const window = windows.window();
+        return window ? [[camera, window] as const] : [];
+      }),
+    );
   }
 
   /** After a jump back everything remembered belongs to another run. */
@@ -280,7 +357,17 @@ export class Planner {
     this.#tf.clear({ keepStatic: true });
     this.#joints = null;
     this.#lastForecast = null;
+    this.#waiting = null;
+    this.#epoch++;
   }
+}
+
+function nothingLifted(query: QueryPoints): InputError {
+  return new InputError({
+    code: 'grounding.no-point',
+    message: `no point of the object could be lifted: ${query.points[0]?.refused ?? 'its mask is empty'}`,
+    remedy: 'click another place on the object',
+  });
 }
 
 function unreadable(topic: string, cause: unknown): InputError {

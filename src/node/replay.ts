@@ -2,7 +2,7 @@ import { MemoryBus } from '../bus/memory/memory-bus.js';
 import { VirtualClock } from '../bus/memory/virtual-clock.js';
 import type { MessageType } from '../bus/messages.js';
 import { isKnownType } from '../bus/definitions.js';
-import { ConfigurationError, InputError } from '../core/errors.js';
+import { ConfigurationError, InputError, PlannerError } from '../core/errors.js';
 import type { PointTracks } from '../core/point-tracks.js';
 import { toSeconds, type Nanoseconds } from '../core/time.js';
 import { distance, type Pixel } from '../core/vector.js';
@@ -32,6 +32,8 @@ export interface ReplayOptions {
   readonly clicks?: readonly { readonly camera?: string; readonly pixel: Pixel }[];
   readonly camera?: string;
   readonly periodS: number;
+  /** Stop after the first forecast. */
+  readonly once?: boolean;
   readonly seed: number;
   readonly fromS?: number;
   readonly durationS?: number;
@@ -56,6 +58,8 @@ export interface ReplayReport {
     readonly sensing: {
       readonly frames: number;
       readonly windows: number;
+      /** Pictures without enough history before them. */
+      readonly incomplete_windows: number;
       readonly joint_states: number;
       readonly transforms: number;
     };
@@ -77,6 +81,8 @@ export interface ReplayOutcome {
   readonly failures: readonly unknown[];
 }
 
+/** tf2's usual patience. */
+const TF_WAIT_S = 0.2;
 /** Most a stamp may differ between colour and depth: half a frame at 15 Hz. */
 const MAX_INTERVAL_S = MODEL_STEP_S / 2;
 
@@ -108,6 +114,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
       ...(instructionOf(recording, options) !== null && { instruction: instructionOf(recording, options)! }),
       topics: DEFAULT_INPUT_TOPICS,
       maxIntervalS: MAX_INTERVAL_S,
+      tfWaitS: TF_WAIT_S,
       depthScaleM: MILLIMETRES,
     },
     grounders,
@@ -115,30 +122,34 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
   );
   planner.acceptClicks(clicks);
   for (const click of options.clicks ?? []) clicks.click(click.camera ?? camera?.camera ?? '', click.pixel);
-  const recorder = options.recordTo === undefined ? null : await Recorder.create(bus, options.recordTo, 'none');
+  // Pictures of videos are unpacked here, and would make a large file; those of an MCAP come as they were kept.
+  const recorder =
+    options.recordTo === undefined
+      ? null
+      : await Recorder.create(bus, options.recordTo, recording.kind === 'mcap' ? 'none' : 'zstd');
   const scores: ScoredPrediction[] = [];
   const failures = new Map<string, unknown>();
+  const enough = new AbortController();
   let highlight: ReplayOutcome['highlight'] = null;
   try {
     if (recorder) recordTopics(recorder, recording);
-    planner.failures.subscribe((error) => failures.set(error instanceof Error ? error.name : 'unknown', error));
+    planner.failures.subscribe((error) => {
+      const code = error instanceof PlannerError ? error.code : 'unexpected';
+      if (!failures.has(code)) failures.set(code, error);
+    });
     planner.results.subscribe((result) => {
-      const truth =
-        recording.tracks && tracks
-          ? trueFuture(
-              recording.tracks,
-              tracks.tracksFor(result.observation.cameras.get(result.query.camera)!.map((f) => f.stamp)),
-              result.forecast,
-            )
-          : null;
+      const { tracks: indices } = result.query;
+      const truth = recording.tracks && indices ? trueFuture(recording.tracks, indices, result.forecast) : null;
       const score = truth && scoreForecast(result.forecast, truth);
       if (score) scores.push(score);
       if (!highlight || motionOf(result) > motionOf(highlight)) highlight = { ...result, truth };
+      if (options.once) enough.abort();
     });
     const start = performance.now();
     const played = await play(recording, bus, {
       settle: () => eitherBusy(planner.settle(), recorder?.settle()),
       ...(options.signal && { signal: options.signal }),
+      enough: enough.signal,
       ...(options.fromS !== undefined && { fromS: options.fromS }),
       ...(options.durationS !== undefined && { durationS: options.durationS }),
       ...(options.onProgress && { onProgress: options.onProgress }),
@@ -163,6 +174,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
           sensing: {
             frames: planner.counts.frames,
             windows: planner.counts.windows,
+            incomplete_windows: planner.counts.incompleteWindows,
             joint_states: planner.counts.jointStates,
             transforms: planner.counts.transforms,
           },
@@ -223,9 +235,9 @@ function chooseCamera(
 
 /** Everything that is played, and everything that the planner says. */
 function recordTopics(recorder: Recorder, recording: Recording): void {
-  for (const { topic, type, usable } of recording.topics) {
+  for (const { topic, type, usable, latched } of recording.topics) {
     const name = type.includes('/msg/') ? type : type.replace('/', '/msg/');
-    if (usable && isKnownType(name)) recorder.record(topic, name, replayQos(topic));
+    if (usable && isKnownType(name)) recorder.record(topic, name, replayQos(topic, latched));
   }
   const outputs: readonly (readonly [string, MessageType])[] = [
     [OUTPUT_TOPICS.queryPoints, 'molmo_motion_planner/msg/QueryPoints'],

@@ -1,4 +1,4 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { OutputError, PlannerError } from '../core/errors.js';
 
 /**
@@ -21,6 +21,10 @@ export class AtomicFile {
   static async create(path: string): Promise<AtomicFile> {
     const partial = `${path}.partial`;
     try {
+      const standing = await stat(path).catch(() => null);
+      // Renaming over a device or a pipe would destroy it.
+      if (standing && !standing.isFile())
+        throw Object.assign(new Error('something that is no file stands under this name'), { code: 'EISDIR' });
       return new AtomicFile(path, partial, await open(partial, 'w'));
     } catch (cause) {
       throw outputError(path, cause);
@@ -96,7 +100,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only: choose another folder',
   ENOENT: 'the folder does not exist: create it first',
   ENOTDIR: 'a part of the path is a file: choose another folder',
-  EISDIR: 'a folder stands under this name: choose another name',
+  EISDIR: 'choose another name',
 };
 
 export function outputError(path: string, cause: unknown): PlannerError {

@@ -101,11 +101,7 @@ export class ClipRecording implements Recording {
       );
     }
     const points = history[0]!.length;
-    if (
-      history.some((frame) => frame.length !== points) ||
-      pixels.length !== points ||
-      (clip.points_3d_future_gt ?? []).some((track) => track.length === 0)
-    ) {
+    if (history.some((frame) => frame.length !== points) || pixels.length !== points) {
       throw clipError(
         'clip.layout',
         `${location}: points_3d_history has ${history.map((f) => f.length).join(', ')} points a frame, points_2d_at_t0 ${pixels.length}`,
@@ -135,8 +131,8 @@ export class ClipRecording implements Recording {
       tracksOf(
         history,
         pixels,
-        futureByFrame(clip.points_3d_future_gt, points),
-        visibleByFrame(clip.visibility_future_gt, points),
+        byFrame(clip.points_3d_future_gt, points, `${location}: points_3d_future_gt`),
+        byFrame(clip.visibility_future_gt, points, `${location}: visibility_future_gt`),
         fps,
       ),
       frames,
@@ -228,32 +224,27 @@ function findFrames(location: string, count: number): readonly string[] {
   });
 }
 
-/** Truth comes as `[point][step]` or `[step][point]`; told apart by the number of points, frames first where both fit. */
-function futureByFrame(
-  future: readonly (readonly Vector3[])[] | undefined,
+/** Truth is `[step][point]` in the published layout; `[point][step]` is taken where only that fits the number of points. */
+function byFrame<T>(
+  rows: readonly (readonly T[])[] | undefined,
   points: number,
-): readonly (readonly Vector3[])[] {
-  if (!future || future.length === 0) return [];
-  return transposeUnless(future, points);
-}
-
-function visibleByFrame(
-  visible: readonly (readonly (boolean | number)[])[] | undefined,
-  points: number,
-): readonly (readonly (boolean | number)[])[] | null {
-  return visible && visible.length > 0 ? transposeUnless(visible, points) : null;
-}
-
-function transposeUnless<T>(rows: readonly (readonly T[])[], points: number): readonly (readonly T[])[] {
-  if (rows.every((row) => row.length === points)) return rows;
-  return rows[0]!.map((_, f) => rows.map((row) => row[f]!));
+  what: string,
+): readonly (readonly T[])[] {
+  if (!rows || rows.length === 0) return [];
+  const lengths = new Set(rows.map((row) => row.length));
+  if (lengths.size === 1 && lengths.has(points)) return rows;
+  if (lengths.size === 1 && rows.length === points) return rows[0]!.map((_, f) => rows.map((row) => row[f]!));
+  throw clipError(
+    'clip.layout',
+    `${what} has ${rows.length} rows of ${[...lengths].join(', ')}, which fits no ${points} points`,
+  );
 }
 
 function tracksOf(
   history: readonly (readonly Vector3[])[],
   pixels: readonly Pixel[],
   future: readonly (readonly Vector3[])[],
-  futureVisible: readonly (readonly (boolean | number)[])[] | null,
+  futureVisible: readonly (readonly (boolean | number)[])[],
   fps: number,
 ): PointTracks {
   const frames = [...history, ...future];
@@ -266,7 +257,7 @@ function tracksOf(
       frame.map(
         (p, n) =>
           p.every(Number.isFinite) &&
-          Boolean(i < history.length ? true : (futureVisible?.[i - history.length]?.[n] ?? true)),
+          Boolean(i < history.length ? true : (futureVisible[i - history.length]?.[n] ?? true)),
       ),
     ),
     pixels: frames.map((_, i) => (i === history.length - 1 ? pixels : null)),

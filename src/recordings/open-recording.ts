@@ -1,11 +1,10 @@
-import { open, stat } from 'node:fs/promises';
-import { describeError, InputError } from '../core/errors.js';
+import { stat } from 'node:fs/promises';
+import { describeError, InputError, PlannerError } from '../core/errors.js';
 import { ClipRecording, isClip } from './clip-recording.js';
 import { McapRecording } from './mcap/mcap-recording.js';
+import { startsLikeHdf5 } from './molmospaces/hdf5.js';
 import { RolloutRecording } from './molmospaces/rollout-recording.js';
 import type { Recording } from './recording.js';
-
-const HDF5_MAGIC = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
 
 /**
  * Opens whatever a path holds: an MCAP file or rosbag2 directory, a MolmoSpaces .h5 file (one trajectory of it), or a clip directory.
@@ -15,29 +14,18 @@ export async function openRecording(
   path: string,
   options: { readonly trajectory?: number | undefined } = {},
 ): Promise<Recording> {
-  let isDirectory: boolean;
   try {
-    isDirectory = (await stat(path)).isDirectory();
+    if ((await stat(path)).isDirectory())
+      return isClip(path) ? await ClipRecording.open(path) : await McapRecording.open(path);
+    const isHdf5 = path.endsWith('.h5') || path.endsWith('.hdf5') || (await startsLikeHdf5(path));
+    return isHdf5 ? await RolloutRecording.open(path, options.trajectory) : await McapRecording.open(path);
   } catch (cause) {
+    if (cause instanceof PlannerError) throw cause;
     throw new InputError({
       code: 'recording.path',
       message: `${path} cannot be opened: ${describeError(cause)}`,
-      remedy: 'check the path',
+      remedy: 'check the path and its permissions',
       cause,
     });
-  }
-  if (isDirectory) return isClip(path) ? ClipRecording.open(path) : McapRecording.open(path);
-  return path.endsWith('.h5') || path.endsWith('.hdf5') || (await startsLikeHdf5(path))
-    ? RolloutRecording.open(path, options.trajectory)
-    : McapRecording.open(path);
-}
-
-async function startsLikeHdf5(path: string): Promise<boolean> {
-  const handle = await open(path);
-  try {
-    const { buffer } = await handle.read(Buffer.alloc(HDF5_MAGIC.length), 0, HDF5_MAGIC.length, 0);
-    return buffer.equals(HDF5_MAGIC);
-  } finally {
-    await handle.close();
   }
 }

@@ -10,6 +10,8 @@ export interface PlayOptions {
   /** Awaited after every message when it gives a promise: how the stages hold the player back, so that memory stays bounded. */
   readonly settle: () => Promise<void> | undefined;
   readonly signal?: AbortSignal;
+  /** Ends the play early, as a success. */
+  readonly enough?: AbortSignal;
   /** Part to play, in seconds from the start of the recording. Latched topics before it are played all the same. */
   readonly fromS?: number;
   readonly durationS?: number;
@@ -21,9 +23,10 @@ export interface PlayResult {
   readonly perTopic: ReadonlyMap<string, number>;
 }
 
-/** QoS by topic name: what a robot latches must reach those that join later. */
-export function replayQos(topic: string): Qos {
+/** What a robot latches must reach those that join later. Where the recording does not tell, the name must do. */
+export function replayQos(topic: string, latched?: boolean): Qos {
   if (topic.endsWith('/tf_static')) return STATIC_TF_QOS;
+  if (latched !== undefined) return latched ? LATCHED_QOS : DEFAULT_QOS;
   return /(instruction|robot_description|map)$/.test(topic) ? LATCHED_QOS : DEFAULT_QOS;
 }
 
@@ -37,6 +40,7 @@ export async function play(
   options: PlayOptions,
 ): Promise<PlayResult> {
   const publishers = new Map<string, Publisher<MessageTypes[keyof MessageTypes]>>();
+  const latched = new Map(recording.topics.map((t) => [t.topic, t.latched]));
   const perTopic = new Map<string, number>();
   const [start, end] = recording.timeRange ?? [0n, 0n];
   const from = start + fromSeconds(options.fromS ?? 0);
@@ -44,8 +48,8 @@ export async function play(
   let messages = 0;
   for await (const { topic, type, logTime, content } of recording.messages()) {
     if (options.signal?.aborted) throw new CancelledError('the replay');
-    if (logTime > until) break;
-    const qos = replayQos(topic);
+    if (logTime > until || options.enough?.aborted) break;
+    const qos = replayQos(topic, latched.get(topic));
     if (logTime < from && qos.durability === 'volatile') continue;
     let publisher = publishers.get(topic);
     if (!publisher) {

@@ -17,6 +17,8 @@ export interface RecordedTopic {
   readonly type: string;
   readonly count: number;
   readonly usable: boolean;
+  /** The publisher kept its last messages for latecomers (transient_local); known where the recording says so. */
+  readonly latched?: boolean;
 }
 
 export interface RecordedMessage<T extends MessageType = MessageType> {

@@ -42,7 +42,7 @@ export function checkImageSize(model: CameraModel, width: number, height: number
   if (w !== width || h !== height) {
     throw new InputError({
       code: 'camera.size-mismatch',
-      message: `${what} is ${width}x${height} but its CameraInfo describes ${w}x${h}`,
+      message: `${what} is ${width}x${height} but its calibration describes ${w}x${h}`,
       remedy:
         'publish the CameraInfo of this resolution (resize_node of image_proc does), or use the image it belongs to',
     });

@@ -2,6 +2,7 @@ import type { CameraInfo, CompressedImage, Image } from '../bus/messages.js';
 import { InputError } from '../core/errors.js';
 import type { CameraFrame } from '../core/observation.js';
 import { fromTimeMessage, type Nanoseconds } from '../core/time.js';
+import type { CameraModel } from '../geometry/camera-model.js';
 import { cameraModelOf, checkImageSize } from './camera-info.js';
 import { checkColorImage, decodeColorImage, decodeCompressedColor } from './color-image.js';
 import { checkDepthImage, decodeCompressedDepth, decodeDepthImage } from './depth-image.js';
@@ -19,6 +20,8 @@ export interface CameraStreamOptions {
   readonly queueSize: number;
 }
 
+const REFUSALS_BEFORE_RESTART = 5;
+
 type AnyImage = Image | CompressedImage;
 
 const isRaw = (image: AnyImage): image is Image => 'encoding' in image;
@@ -29,8 +32,10 @@ export class CameraStream {
   readonly #emit: (frame: CameraFrame) => void;
   readonly #refuse: (error: unknown) => void;
   readonly #synchronizer: Synchronizer<AnyImage>;
-  #info: CameraInfo | null = null;
-  #model: ReturnType<typeof cameraModelOf> | null = null;
+  /** Newest last. A set is given out a picture late, so the calibration before a change is still needed. */
+  #models: { readonly info: CameraInfo; readonly model: CameraModel; readonly since: Nanoseconds }[] = [];
+  #lastColor: Nanoseconds | null = null;
+  #refusedInRow = 0;
 
   /** @param refuse told of every frame that cannot be used, with the error that says why. */
   constructor(options: CameraStreamOptions, emit: (frame: CameraFrame) => void, refuse: (error: unknown) => void) {
@@ -44,23 +49,35 @@ export class CameraStream {
 
   /** CameraInfo changes rarely; its model is rebuilt only when it does. @throws InputError when it describes no usable camera. */
   addInfo(info: CameraInfo): void {
-    if (this.#info && sameCamera(this.#info, info)) return;
-    this.#model = null;
-    this.#info = null;
-    this.#model = cameraModelOf(info, this.#options.rectified);
-    this.#info = info;
+    const newest = this.#models.at(-1);
+    if (newest && sameCamera(newest.info, info)) return;
+    try {
+      const model = cameraModelOf(info, this.#options.rectified);
+      this.#models = [...this.#models.slice(-1), { info, model, since: fromTimeMessage(info.header.stamp) }];
+    } catch (error) {
+      // An unusable calibration is no reason to go on with the one before.
+      this.#models = [];
+      throw error;
+    }
   }
 
   /** @throws InputError when the message cannot be an image, or comes out of order. */
   addColor(image: AnyImage): void {
     if (isRaw(image)) checkColorImage(image);
-    this.#synchronizer.add(0, fromTimeMessage(image.header.stamp), image);
+    const stamp = fromTimeMessage(image.header.stamp);
+    if (this.#lastColor !== null && stamp > this.#lastColor) {
+      // Half a picture's period at most: wider would pair with the neighbour of a picture that was lost.
+      const half = (stamp - this.#lastColor) / 2n;
+      this.#synchronizer.maxInterval = half < this.#options.maxInterval ? half : this.#options.maxInterval;
+    }
+    this.#lastColor = stamp;
+    this.#add(0, stamp, image);
   }
 
   /** @throws InputError when the message cannot be a depth image, or comes out of order. */
   addDepth(image: AnyImage): void {
     if (isRaw(image)) checkDepthImage(image);
-    this.#synchronizer.add(1, fromTimeMessage(image.header.stamp), image);
+    this.#add(1, fromTimeMessage(image.header.stamp), image);
   }
 
   flush(): void {
@@ -69,11 +86,27 @@ export class CameraStream {
 
   clear(): void {
     this.#synchronizer.clear();
+    this.#lastColor = null;
+  }
+
+  /** One stamp from the future would shut out all that follow: after a few refusals in a row the stream starts afresh. */
+  #add(lane: number, stamp: Nanoseconds, image: AnyImage): void {
+    try {
+      this.#synchronizer.add(lane, stamp, image);
+      this.#refusedInRow = 0;
+    } catch (error) {
+      if (++this.#refusedInRow >= REFUSALS_BEFORE_RESTART) {
+        this.clear();
+        this.#refusedInRow = 0;
+      }
+      throw error;
+    }
   }
 
   #assemble(color: AnyImage, depth: AnyImage | null): void {
     const { camera, depthScaleM } = this.#options;
-    const model = this.#model;
+    const stamp = fromTimeMessage(color.header.stamp);
+    const model = (this.#models.findLast(({ since }) => since <= stamp) ?? this.#models[0])?.model;
     // Pictures that come before the first CameraInfo cannot be used; drivers send it with every picture.
     if (!model) {
       this.#refuse(
@@ -86,6 +119,8 @@ export class CameraStream {
       return;
     }
     try {
+      if (depth && depth.header.frame_id !== color.header.frame_id)
+        throw notAligned(camera, color.header.frame_id, depth.header.frame_id);
       if (isRaw(color)) checkImageSize(model, color.width, color.height, `the colour image of ${camera}`);
       if (depth && isRaw(depth)) checkImageSize(model, depth.width, depth.height, `the depth image of ${camera}`);
     } catch (error) {
@@ -95,7 +130,7 @@ export class CameraStream {
     this.#emit({
       camera,
       frameId: color.header.frame_id,
-      stamp: fromTimeMessage(color.header.stamp),
+      stamp,
       model,
       color: once(async () => {
         const image = isRaw(color) ? decodeColorImage(color) : await decodeCompressedColor(color);
@@ -113,6 +148,15 @@ export class CameraStream {
         }),
     });
   }
+}
+
+function notAligned(camera: string, color: string, depth: string): InputError {
+  return new InputError({
+    code: 'depth.not-aligned',
+    message: `the depth image of ${camera} is in frame "${depth}", its colour image in "${color}"`,
+    remedy:
+      'use the depth that the driver aligns to colour (RealSense: align_depth.enable:=true, aligned_depth_to_color)',
+  });
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

@@ -30,7 +30,9 @@ export class ObservationWindow {
     this.#step = fromSeconds(options.stepS);
   }
 
+  /** A picture that is older than the newest starts a new history: the camera's clock was set back. */
   add(frame: CameraFrame): void {
+    if (this.#frames.length > 0 && frame.stamp <= this.#frames.at(-1)!.stamp) this.clear();
     this.#frames.push(frame);
     // One step more than the window reaches back, so that the oldest place can choose between two neighbours.
     const oldest = frame.stamp - this.#step * BigInt(this.#options.frames);

@@ -33,7 +33,7 @@ const NO_PIVOT = -1;
  */
 export class Synchronizer<M> {
   readonly #lanes: readonly Lane<M>[];
-  readonly #maxInterval: Nanoseconds;
+  #maxInterval: Nanoseconds;
   readonly #queueSize: number;
   readonly #emit: (set: readonly M[]) => void;
   #candidate: readonly Entry<M>[] | null = null;
@@ -54,6 +54,11 @@ export class Synchronizer<M> {
     this.#maxInterval = options.maxInterval;
     this.#queueSize = options.queueSize;
     this.#emit = emit;
+  }
+
+  /** Narrows or widens what may form a set from now on. */
+  set maxInterval(interval: Nanoseconds) {
+    this.#maxInterval = interval;
   }
 
   /** @throws InputError `sync.out-of-order` for a stamp that is not newer than the lane's last: the message is not used. */
@@ -187,7 +192,8 @@ export class Synchronizer<M> {
   }
 
   #last(time: (lane: Lane<M>) => Nanoseconds): readonly [number, Nanoseconds] {
-    return this.#extreme(time, (a, b) => a > b);
+    // Ties go to the last lane, as in the reference: were start and end one lane, its own head would be given up for itself.
+    return this.#extreme(time, (a, b) => a >= b);
   }
 
   #extreme(

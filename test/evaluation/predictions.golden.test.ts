@@ -49,9 +49,9 @@ describe('several samples of one prediction', () => {
         ],
         gt_future_vis: [[1, 1]],
       });
-    const { pooled } = evaluatePredictions(`${row(1, 3)}\n${row(4, 1)}`, 'paper');
-    expect(pooled.ADE).toBe(2); // of 2 and 2.5
-    expect(pooled.FDE).toBe(1); // of 3 and 1
+    const { pooled, per_clip: perClip } = evaluatePredictions(`${row(1, 3)}\n${row(4, 1)}`, 'paper');
+    expect(perClip['v|o|2']).toMatchObject({ ADE: 2, FDE: 1 }); // of 2 and 2.5, of 3 and 1
+    expect(pooled).toMatchObject({ ADE: 2, FDE: 3 }); // those of the first sample, whose ADE is smaller
   });
   it('without truth is listed as skipped', () => {
     const { skipped, pooled } = evaluatePredictions(

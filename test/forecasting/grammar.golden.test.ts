@@ -103,7 +103,7 @@ describeShared("the released model's answers", 'real/predictions_h3.jsonl', () =
     const history = clip.points_3d_history as Vector3[][];
     const points = history.at(-1)!.map((position) => ({ pixel: [0, 0] as const, position }));
     const forecast = await new RecordedForecaster(records[i]!).forecast({
-      query: { camera: 'c', frameId: 'f', stamp: 0n, points, history },
+      query: { camera: 'c', frameId: 'f', stamp: 0n, points, history, historyStamps: [0n, 1n, 2n], tracks: null },
       instruction: row.caption,
       window: [],
       stepS: 1 / 15,

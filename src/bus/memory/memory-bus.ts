@@ -14,8 +14,8 @@ interface Subscription {
 interface Topic {
   readonly type: MessageType;
   readonly subscriptions: Set<Subscription>;
-  /** Last messages of publishers that are transient_local. */
-  readonly kept: Stamped<unknown>[];
+  /** Last messages of each publisher that is transient_local, in the order they were delivered. */
+  readonly kept: { readonly publisher: symbol; readonly message: Stamped<unknown> }[];
 }
 
 /** A bus within this process. Delivery is synchronous and in order of publication: with a virtual clock a run repeats exactly. */
@@ -42,7 +42,7 @@ export class MemoryBus<C extends Clock & { close(): void } = Clock & { close(): 
       const subscription: Subscription = { qos, subscriber: subscriber };
       topic.subscriptions.add(subscription);
       if (qos.durability === 'transient_local') {
-        for (const kept of topic.kept.slice(-qos.depth)) subscription.subscriber.next(kept);
+        for (const { message } of topic.kept.slice(-qos.depth)) subscription.subscriber.next(message);
       }
       return () => topic.subscriptions.delete(subscription);
     });
@@ -52,15 +52,14 @@ export class MemoryBus<C extends Clock & { close(): void } = Clock & { close(): 
     const topic = this.#topic(name, type);
     const matching = (): Subscription[] => [...topic.subscriptions].filter((s) => matches(qos, s.qos));
     let open = true;
+    const self = Symbol(name);
     return {
       publish: (message) => {
         if (!open || this.#closed) throw closedError(name);
         const delivery = new Delivery(type, message, this.clock.now());
-        if (qos.durability === 'transient_local') {
-          topic.kept.push(delivery);
-          if (topic.kept.length > qos.depth) topic.kept.shift();
-        }
         this.#deliver(() => {
+          // Kept when it is delivered: who subscribes before that gets it with the others, and not twice.
+          if (qos.durability === 'transient_local') keep(topic, self, delivery, qos.depth);
           for (const { subscriber } of matching()) subscriber.next(delivery);
         });
       },
@@ -171,6 +170,13 @@ class Delivery<T extends MessageType> implements Stamped<MessageTypes[T]> {
 function matches(offered: Qos, asked: Qos): boolean {
   if (asked.reliability === 'reliable' && offered.reliability === 'best_effort') return false;
   return !(asked.durability === 'transient_local' && offered.durability === 'volatile');
+}
+
+/** Each publisher keeps its own last messages, as in DDS. */
+function keep(topic: Topic, publisher: symbol, message: Stamped<unknown>, depth: number): void {
+  topic.kept.push({ publisher, message });
+  const own = topic.kept.filter((kept) => kept.publisher === publisher);
+  if (own.length > depth) topic.kept.splice(topic.kept.indexOf(own[0]!), 1);
 }
 
 function closedError(name: string): ConfigurationError {

@@ -1,4 +1,4 @@
-import { interval, map, NEVER, type Observable } from 'rxjs';
+import { interval, map, NEVER, Subject, takeUntil, type Observable } from 'rxjs';
 import { CancelledError } from '../../core/errors.js';
 import type { Nanoseconds } from '../../core/time.js';
 import type { Clock } from '../clock.js';
@@ -7,6 +7,7 @@ import type { Clock } from '../clock.js';
 export class RealClock implements Clock {
   readonly jumps: Observable<Nanoseconds> = NEVER;
   readonly #offset = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+  readonly #closed = new Subject<void>();
   readonly #pending = new Map<NodeJS.Timeout, (error: Error) => void>();
 
   now(): Nanoseconds {
@@ -30,10 +31,14 @@ export class RealClock implements Clock {
   }
 
   every(period: Nanoseconds): Observable<Nanoseconds> {
-    return interval(Number(period) / 1e6).pipe(map(() => this.now()));
+    return interval(Number(period) / 1e6).pipe(
+      map(() => this.now()),
+      takeUntil(this.#closed),
+    );
   }
 
   close(): void {
+    this.#closed.next();
     for (const [timer, reject] of this.#pending) {
       clearTimeout(timer);
       reject(new CancelledError('waiting on the clock'));

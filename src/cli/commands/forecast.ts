@@ -24,9 +24,6 @@ interface ForecastCommandOptions {
   readonly image?: string;
 }
 
-/** Longer than any recording: one forecast is enough. */
-const ONCE_S = 1e9;
-
 export function forecastCommand(): Command {
   return new Command('forecast')
     .description('forecast once, at the first moment that allows it, and write the positions')
@@ -59,7 +56,8 @@ async function run(clip: string, options: ForecastCommandOptions): Promise<void>
         forecaster,
         ...(options.instruction !== undefined && { instruction: options.instruction }),
         ...(options.click && { clicks: options.click }),
-        periodS: ONCE_S,
+        periodS: 1,
+        once: true,
         seed: options.seed,
         signal,
       }),

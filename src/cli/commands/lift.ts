@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { z } from 'zod';
-import { describeError, InputError } from '../../core/errors.js';
+import { ConfigurationError, describeError, InputError } from '../../core/errors.js';
+import type { DepthImage, RgbImage } from '../../core/images.js';
 import type { QueryPoint } from '../../core/query-points.js';
 import type { Pixel } from '../../core/vector.js';
 import { CameraModel } from '../../geometry/camera-model.js';
@@ -11,7 +12,7 @@ import { writeAtomically } from '../../recordings/atomic-file.js';
 import { decodeColorFile } from '../../sensing/color-image.js';
 import { decodeDepthFile, MILLIMETRES } from '../../sensing/depth-image.js';
 import { checkImageSize } from '../../sensing/camera-info.js';
-import { countingNumber, pixel, positiveNumber, wholeNumber } from '../arguments.js';
+import { clicks, pointCount, positiveNumber, wholeNumber } from '../arguments.js';
 import { EXIT } from '../exit-codes.js';
 import { readText } from '../forecasters.js';
 import { say, toJson } from '../terminal.js';
@@ -20,7 +21,8 @@ interface LiftCommandOptions {
   readonly color: string;
   readonly depth: string;
   readonly intrinsics: string;
-  readonly click: Pixel;
+  readonly click?: readonly Pixel[];
+  readonly mask?: string;
   readonly points: number;
   readonly depthScale?: number;
   readonly seed: number;
@@ -36,8 +38,9 @@ export function liftCommand(): Command {
       '--intrinsics <file>',
       'JSON: fx, fy, cx, cy (or K); optional distortion_model, d, depth_scale_m or depth_scale',
     )
-    .requiredOption('--click <x,y>', 'pixel on the object', pixel)
-    .option('--points <n>', 'points on the object; 1 lifts the clicked pixel itself', countingNumber, POINT_COUNT)
+    .option('--click <x,y>', 'pixel on the object; given several times, each is one query point', clicks)
+    .option('--mask <file>', 'picture of the object, not black where it is, in place of a click')
+    .option('--points <n>', 'points on the object; 1 lifts the clicked pixel itself', pointCount, POINT_COUNT)
     .option(
       '--depth-scale <metres>',
       'metres per unit of the depth image (default: that of the intrinsics file, else 0.001)',
@@ -67,19 +70,7 @@ async function run(options: LiftCommandOptions): Promise<void> {
   );
   checkImageSize(camera, color.width, color.height, options.color);
   checkImageSize(camera, depth.width, depth.height, options.depth);
-  let points: readonly QueryPoint[];
-  try {
-    points =
-      options.points === 1
-        ? liftClicks([options.click], depth, camera)
-        : liftMask(growRegion(color, depth, camera, options.click), depth, camera, {
-            points: options.points,
-            seed: options.seed,
-          });
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    points = [{ pixel: options.click, position: null, refused: error.message }];
-  }
+  const points = await queryPoints(options, color, depth, camera);
   await writeAtomically(
     options.out,
     `${toJson({ points: points.map(({ pixel: at, position, refused }) => ({ pixel: at, xyz_m: position, ...(refused !== undefined && { refused }) })) })}\n`,
@@ -88,6 +79,45 @@ async function run(options: LiftCommandOptions): Promise<void> {
   for (const { refused } of points) if (refused !== undefined) say(`refused: ${refused}`);
   say(`${lifted} of ${points.length} points lifted, written to ${options.out}`);
   if (lifted === 0) process.exitCode = EXIT.input;
+}
+
+/** From a mask, from several pixels as they are, or from one pixel grown to its object. */
+async function queryPoints(
+  options: LiftCommandOptions,
+  color: RgbImage,
+  depth: DepthImage,
+  camera: CameraModel,
+): Promise<readonly QueryPoint[]> {
+  const choice = { points: options.points, seed: options.seed };
+  const { click = [] } = options;
+  if (options.mask !== undefined && click.length === 0) {
+    const { width, height, data } = await decodeColorFile(await readBytes(options.mask), options.mask);
+    checkImageSize(camera, width, height, options.mask);
+    const inside = Uint8Array.from({ length: width * height }, (_, i) =>
+      data[i * 3]! + data[i * 3 + 1]! + data[i * 3 + 2]! > 0 ? 1 : 0,
+    );
+    const points = liftMask({ width, height, data: inside }, depth, camera, choice);
+    if (points.length > 0) return points;
+    throw new InputError({
+      code: 'mask.empty',
+      message: `${options.mask} marks no pixel`,
+      remedy: 'paint the object white on black',
+    });
+  }
+  if (options.mask !== undefined || click.length === 0) {
+    throw new ConfigurationError({
+      code: 'lift.object',
+      message: 'the object is given by --click or by --mask, one of them',
+      remedy: 'give --click X,Y',
+    });
+  }
+  if (click.length > 1 || options.points === 1) return liftClicks(click, depth, camera);
+  try {
+    return liftMask(growRegion(color, depth, camera, click[0]!), depth, camera, choice);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return [{ pixel: click[0]!, position: null, refused: error.message }];
+  }
 }
 
 interface Calibration {
@@ -150,6 +180,7 @@ function parseIntrinsics(text: string, file: string): Calibration {
   const cy = f.cy ?? k?.[5] ?? columns?.[7];
   if (fx === undefined || fy === undefined || cx === undefined || cy === undefined)
     return fail('fx, fy, cx, cy or K is missing');
+  if (f.fx !== undefined && k?.[0] !== undefined && k[0] !== f.fx) return fail(`fx is ${f.fx}, but K says ${k[0]}`);
   const unitsPerMetre =
     f.depth_units_per_metre ??
     f.depth_units_per_meter ??

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import { replay, type ReplayOutcome, type ReplayReport } from '../../node/replay.js';
@@ -81,7 +82,9 @@ export async function runReplay(location: string, options: ReplayCommandOptions)
     ).finally(bar.stop);
     await writeAtomically(path.join(options.out, 'report.json'), `${toJson(outcome.report)}\n`);
     const overlay = await overlayOf(outcome);
+    // A picture of an earlier replay must not stand beside this report.
     if (overlay) await writeAtomically(path.join(options.out, 'overlay.png'), overlay);
+    else await rm(path.join(options.out, 'overlay.png'), { force: true });
     return outcome.report;
   } finally {
     await recording.close();
@@ -118,7 +121,11 @@ function summarize(report: ReplayReport, out: string): void {
     say(`refused by ${stage}, ${count} times: ${message} (${remedy})`);
   for (const { message, count } of report.problems)
     say(`problem in the recording${count > 1 ? `, ${count} times` : ''}: ${message}`);
-  if (forecasting.forecasts === 0 && report.refusals.length === 0) {
+  if (report.camera === null) {
+    say(
+      'no camera was found: a colour image topic needs a CameraInfo topic beside it (.../image_raw and .../camera_info)',
+    );
+  } else if (forecasting.forecasts === 0 && report.refusals.length === 0) {
     say(
       'no forecast was made: nothing says which object is meant. Give --click CAMERA:X,Y, or a recording with point tracks',
     );

@@ -16,6 +16,7 @@ export interface ChannelReader {
   readonly typeName: string;
   /** Null when messages of this channel are not played. */
   readonly type: MessageType | null;
+  readonly latched: boolean;
   /** Set when the file defines the type otherwise than we do: its messages are decoded with the file's definition. */
   readonly foreign: MessageReader | null;
 }
@@ -27,7 +28,9 @@ export function channelReader(
   problems: ProblemLog,
 ): ChannelReader {
   const typeName = schema?.name ?? '';
-  const base = { topic: channel.topic, typeName, foreign: null };
+  // rosbag2 writes the policy by name since Jazzy, by number (1) before.
+  const latched = /durability: (transient_local|1)\b/.test(channel.metadata.get('offered_qos_profiles') ?? '');
+  const base = { topic: channel.topic, typeName, latched, foreign: null };
   const skip = (why: string): ChannelReader => {
     problems.add('mcap.channel', `topic ${channel.topic} is skipped: ${why}`, channel.topic);
     return { ...base, type: null };

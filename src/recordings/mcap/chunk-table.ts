@@ -48,7 +48,7 @@ export async function readChunkTable(file: string, problems: ProblemLog): Promis
   } catch (error) {
     problems.add(
       'mcap.no-index',
-      `${file} has no readable summary (${describeError(error)}); it was scanned from the start`,
+      `${file} has no readable summary (${describeError(error).replace(/ \[library=.*\]$/, '')}); it was scanned from the start`,
     );
   }
   return { chunks: await scan(file, size, problems), summary: null };
@@ -90,15 +90,18 @@ async function readIndex(file: string): Promise<ChunkTable | null> {
     const { statistics, chunkIndexes } = reader;
     if (!statistics || (chunkIndexes.length === 0 && statistics.messageCount > 0n)) return null;
     return {
-      chunks: chunkIndexes.map((chunk) => ({
-        file,
-        offset: Number(chunk.chunkStartOffset),
-        length: Number(chunk.chunkLength),
-        isChunkRecord: true,
-        start: chunk.messageStartTime,
-        end: chunk.messageEndTime,
-        order: Number(chunk.chunkStartOffset),
-      })),
+      // A chunk that only declares topics has no times.
+      chunks: chunkIndexes
+        .filter((chunk) => chunk.messageIndexOffsets.size > 0 || chunk.messageEndTime > 0n)
+        .map((chunk) => ({
+          file,
+          offset: Number(chunk.chunkStartOffset),
+          length: Number(chunk.chunkLength),
+          isChunkRecord: true,
+          start: chunk.messageStartTime,
+          end: chunk.messageEndTime,
+          order: Number(chunk.chunkStartOffset),
+        })),
       summary: {
         schemas: reader.schemasById,
         channels: reader.channelsById,

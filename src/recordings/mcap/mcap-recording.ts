@@ -56,9 +56,14 @@ export class McapRecording implements Recording {
     const tables = await Promise.all(files.map((file) => readChunkTable(file, problems)));
     const chunks = tables.flatMap((table) => table.chunks);
     const recording = new McapRecording(location, chunks, await loadDecompressHandlers(), problems);
-    const counts = new Map<string, { type: string; count: number; usable: boolean }>();
+    const counts = new Map<string, { type: string; count: number; usable: boolean; latched: boolean }>();
     const count = (reader: ChannelReader, n: number): void => {
-      const topic = counts.get(reader.topic) ?? { type: reader.typeName, count: 0, usable: reader.type !== null };
+      const topic = counts.get(reader.topic) ?? {
+        type: reader.typeName,
+        count: 0,
+        usable: reader.type !== null,
+        latched: reader.latched,
+      };
       counts.set(reader.topic, { ...topic, count: topic.count + n });
     };
     for (const [i, { summary, chunks: own }] of tables.entries()) {
@@ -146,6 +151,8 @@ export class McapRecording implements Recording {
           const content = await (ahead ?? this.#load(chunk));
           index++;
           ahead = waiting[index] && this.#load(waiting[index]!);
+          // Its failure is met when it is awaited; until then it must not count as unhandled.
+          ahead?.catch(() => undefined);
           if (content && content.messages.length > 0) {
             active.push({ chunk, messages: content.messages, channels: this.#channels.get(chunk.file)!, next: 0 });
           }
@@ -237,7 +244,7 @@ async function mcapFiles(location: string): Promise<string[]> {
   if (files.length === 0) {
     throw new InputError({
       code: 'mcap.no-file',
-      message: `the directory ${location} holds no .mcap file`,
+      message: `the directory ${location} holds no .mcap file, and no clip.json`,
       remedy:
         'give a rosbag2 directory recorded with "ros2 bag record -s mcap"; convert sqlite3 bags with "ros2 bag convert"',
     });

@@ -1,4 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import h5wasm, { Dataset, File, Group } from 'h5wasm/node';
@@ -30,6 +31,18 @@ export async function loadLibrary(): Promise<void> {
   if (!module.get_plugin_search_paths().includes(plugins)) module.insert_plugin_search_path(plugins, 0);
 }
 
+const MAGIC = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
+
+export async function startsLikeHdf5(location: string): Promise<boolean> {
+  const handle = await open(location);
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(MAGIC.length), 0, MAGIC.length, 0);
+    return buffer.equals(MAGIC);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Read access to one HDF5 file. */
 export class Hdf5File {
   readonly path: string;
@@ -52,6 +65,8 @@ export class Hdf5File {
       });
     };
     if (statSync(location).size === 0) fail('it is empty');
+    // Asked of the library, the same question prints a page of its internals.
+    if (!(await startsLikeHdf5(location))) fail('it does not start as one');
     let file: File;
     try {
       file = new File(location, 'r');

@@ -10,6 +10,7 @@ import type {
   TransformStampedMessage,
 } from '../../bus/messages.js';
 import { InputError } from '../../core/errors.js';
+import type { RgbImage } from '../../core/images.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../../core/time.js';
 import type { Vector3 } from '../../core/vector.js';
 import { invert, quaternionOf, type Transform } from '../../geometry/transform.js';
@@ -84,7 +85,7 @@ export class RolloutRecording implements Recording {
       if (key === undefined || !keys.includes(key)) {
         throw new InputError({
           code: 'rollout.none',
-          message: `${path} has no trajectory ${key ?? ''}(it has: ${keys.join(', ') || 'none'})`,
+          message: `${path} has no trajectory${key === undefined ? '' : ` ${key}`} (it has: ${keys.join(', ') || 'none'})`,
           remedy: 'choose one with --trajectory N',
         });
       }
@@ -106,15 +107,7 @@ export class RolloutRecording implements Recording {
         camera,
         files: usableFiles(path, rollout, camera.name, problems),
       }));
-      const withTracks = sources.find(({ files }) => files.tracks);
-      const tracks = withTracks
-        ? await readOverlayTracks(
-            withTracks.files.tracks!,
-            withTracks.camera.name,
-            opticalFrameOf(withTracks.camera.name),
-            (step) => START + fromSeconds(step * rollout.stepS),
-          )
-        : null;
+      const tracks = await usableTracks(sources, rollout, problems);
       return new RolloutRecording(path, rollout, sources, tracks, problems);
     } finally {
       file.close();
@@ -129,8 +122,8 @@ export class RolloutRecording implements Recording {
   async *messages(): AsyncGenerator<RecordedMessage> {
     const videos = this.#sources.map(({ camera, files }) => ({
       camera,
-      color: files.color === null ? null : VideoReader.open(files.color),
-      depth: files.depth === null ? null : VideoReader.open(files.depth),
+      color: this.#openVideo(files.color, camera),
+      depth: this.#openVideo(files.depth, camera),
     }));
     try {
       yield this.#message('/instruction', 'std_msgs/msg/String', 0, { data: this.instruction });
@@ -163,6 +156,43 @@ export class RolloutRecording implements Recording {
     return Promise.resolve();
   }
 
+  /** A video that cannot be used is a problem of the recording; the rest of it plays. */
+  #openVideo(file: string | null, camera: RolloutCamera): VideoReader | null {
+    if (file === null) return null;
+    try {
+      const video = VideoReader.open(file);
+      if (fitsCamera(video, camera)) return video;
+      video.close();
+      this.#problems.add(
+        'molmospaces.video-size',
+        `${file} is ${video.width}x${video.height}, which is not the ${camera.width}x${camera.height} of ${camera.name}; it is left out`,
+        file,
+      );
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      this.#problems.add(error.code, error.message, file);
+    }
+    return null;
+  }
+
+  #nextPicture(video: VideoReader | null, step: number): RgbImage | null {
+    if (!video) return null;
+    try {
+      const picture = video.next();
+      if (!picture)
+        this.#problems.add(
+          'molmospaces.short-video',
+          `${video.path} ends before step ${step} of ${this.rollout.steps}`,
+          video.path,
+        );
+      return picture;
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      this.#problems.add(error.code, error.message, video.path);
+      return null;
+    }
+  }
+
   *#pictures(
     camera: RolloutCamera,
     color: VideoReader | null,
@@ -170,42 +200,19 @@ export class RolloutRecording implements Recording {
     step: number,
   ): Generator<RecordedMessage> {
     const header: Header = { stamp: toTimeMessage(this.#stamp(step)), frame_id: opticalFrameOf(camera.name) };
-    const picture = color?.next();
-    if (color && !picture)
-      this.#problems.add(
-        'molmospaces.short-video',
-        `${color.path} ends before step ${step} of ${this.rollout.steps}`,
-        color.path,
-      );
+    const picture = this.#nextPicture(color, step);
     if (picture) {
-      yield this.#message(
-        `/${camera.name}/color/camera_info`,
-        'sensor_msgs/msg/CameraInfo',
-        step,
-        cameraInfo(camera, step, picture.width, picture.height, header),
-      );
-      yield this.#message(
-        `/${camera.name}/color/image_raw`,
-        'sensor_msgs/msg/Image',
-        step,
-        imageMessage(header, picture.width, picture.height, 'rgb8', 3, picture.data),
-      );
+      const { width, height, data } = picture;
+      const info = cameraInfo(camera, step, width, height, header);
+      yield this.#message(`/${camera.name}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', step, info);
+      const image = imageMessage(header, width, height, 'rgb8', 3, data);
+      yield this.#message(`/${camera.name}/color/image_raw`, 'sensor_msgs/msg/Image', step, image);
     }
-    const packed = depth?.next();
-    if (depth && !packed)
-      this.#problems.add(
-        'molmospaces.short-video',
-        `${depth.path} ends before step ${step} of ${this.rollout.steps}`,
-        depth.path,
-      );
+    const packed = this.#nextPicture(depth, step);
     if (packed) {
       const { width, height, data } = depthOfVideoFrame(packed);
-      yield this.#message(
-        `/${camera.name}/aligned_depth_to_color/image_raw`,
-        'sensor_msgs/msg/Image',
-        step,
-        imageMessage(header, width, height, '32FC1', 4, new Uint8Array(data.buffer)),
-      );
+      const image = imageMessage(header, width, height, '32FC1', 4, new Uint8Array(data.buffer));
+      yield this.#message(`/${camera.name}/aligned_depth_to_color/image_raw`, 'sensor_msgs/msg/Image', step, image);
     }
   }
 
@@ -315,6 +322,38 @@ export class RolloutRecording implements Recording {
       topic('/tf_static', 'tf2_msgs/msg/TFMessage', 1),
     ];
   }
+}
+
+/** Of the first camera that has them; a damaged file is a problem of the recording, which plays without it. */
+async function usableTracks(
+  sources: readonly CameraSource[],
+  rollout: Rollout,
+  problems: ProblemLog,
+): Promise<PointTracks | null> {
+  for (const { camera, files } of sources) {
+    if (files.tracks === null) continue;
+    try {
+      return await readOverlayTracks(
+        files.tracks,
+        camera.name,
+        opticalFrameOf(camera.name),
+        (step) => START + fromSeconds(step * rollout.stepS),
+      );
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      problems.add(error.code, error.message, files.tracks);
+    }
+  }
+  return null;
+}
+
+/** Of the camera's size, or stretched to the next multiples of 16 as the published writer does. */
+function fitsCamera({ width, height }: VideoReader, camera: RolloutCamera): boolean {
+  const stretched = (size: number): number => Math.ceil(size / 16) * 16;
+  return (
+    [camera.width, stretched(camera.width)].includes(width) &&
+    [camera.height, stretched(camera.height)].includes(height)
+  );
 }
 
 function usableFiles(h5: string, rollout: Rollout, camera: string, problems: ProblemLog): CameraFiles {

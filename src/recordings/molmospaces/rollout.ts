@@ -108,7 +108,7 @@ export function supervisedObservations(rollout: Rollout): readonly [first: numbe
 function readScene(file: Hdf5File, key: string): z.infer<typeof sceneSchema> {
   const text = file.text(`${key}/obs_scene`);
   // `frozen_config` in it is a pickle, which is code: it is never opened.
-  const parsed = sceneSchema.safeParse(text === null ? null : (JSON.parse(text) as unknown));
+  const parsed = sceneSchema.safeParse(text === null ? null : parseJson(text));
   if (parsed.success) return parsed.data;
   throw new InputError({
     code: 'rollout.scene',
@@ -117,14 +117,23 @@ function readScene(file: Hdf5File, key: string): z.infer<typeof sceneSchema> {
   });
 }
 
+/** Undefined for a text that is cut off. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
 function readCamera(file: Hdf5File, key: string, name: string, steps: number): RolloutCamera {
   const at = `${key}/obs/sensor_param/${name}`;
   const intrinsics = file.numbers(`${at}/intrinsic_cv`);
   const extrinsics = file.numbers(`${at}/extrinsic_cv`);
-  if (intrinsics?.shape[0] !== steps || extrinsics?.shape[0] !== steps) {
+  if (intrinsics?.shape.join() !== `${steps},3,3` || extrinsics?.shape.join() !== `${steps},3,4`) {
     throw new InputError({
       code: 'rollout.camera',
-      message: `${file.path}: camera ${name} of ${key} lacks intrinsics or extrinsics for ${steps} steps`,
+      message: `${file.path}: camera ${name} of ${key} lacks intrinsics (${steps}, 3, 3) or extrinsics (${steps}, 3, 4)`,
       remedy: 'record the rollout with its camera parameters',
     });
   }

@@ -1,5 +1,5 @@
-import { Decoder, Demuxer, Frame, SoftwareScaleContext } from 'node-av';
-import { AV_PIX_FMT_GBRP, AV_PIX_FMT_RGB24, SWS_BILINEAR } from 'node-av/constants';
+import { Decoder, Demuxer, Frame, Log, SoftwareScaleContext } from 'node-av';
+import { AV_LOG_QUIET, AV_PIX_FMT_GBRP, AV_PIX_FMT_RGB24, SWS_BILINEAR } from 'node-av/constants';
 import { describeError, InputError } from '../../core/errors.js';
 import type { RgbImage } from '../../core/images.js';
 
@@ -24,13 +24,17 @@ export class VideoReader {
 
   /** @throws InputError `video.open` when the file cannot be read as video. */
   static open(path: string): VideoReader {
+    // What ffmpeg would print is in the error that is thrown.
+    Log.setLevel(AV_LOG_QUIET);
+    let demuxer: Demuxer | undefined;
     try {
-      const demuxer = Demuxer.openSync(path);
+      demuxer = Demuxer.openSync(path);
       const stream = demuxer.video();
       if (!stream) throw new Error('it has no video stream');
       const { width, height } = stream.codecpar;
       return new VideoReader(path, demuxer, Decoder.createSync(stream), width, height, stream.index);
     } catch (cause) {
+      demuxer?.closeSync();
       throw new InputError({
         code: 'video.open',
         message: `${path} cannot be read as video: ${describeError(cause)}`,
@@ -66,6 +70,8 @@ export class VideoReader {
   }
 
   close(): void {
+    // Ends the decoding in its place, so that a packet or pictures under way are freed.
+    this.#frames.return?.();
     this.#scaler?.freeContext();
     this.#decoder.close();
     this.#demuxer.closeSync();
@@ -102,8 +108,13 @@ export class VideoReader {
 function* decodedFrames(demuxer: Demuxer, decoder: Decoder, stream: number): Generator<Frame, undefined> {
   for (const packet of demuxer.packetsSync(stream)) {
     if (!packet) continue;
-    yield* decoder.decodeAllSync(packet);
+    const frames = decoder.decodeAllSync(packet);
     packet.free();
+    try {
+      for (let frame = frames.shift(); frame; frame = frames.shift()) yield frame;
+    } finally {
+      for (const frame of frames) frame.free();
+    }
   }
   yield* decoder.flushFramesSync();
   return undefined;
