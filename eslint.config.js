@@ -10,7 +10,7 @@ const mayImport = {
   geometry: ['core'],
   bus: ['core', 'geometry'],
   sensing: ['core', 'geometry', 'bus'],
-  grounding: ['core', 'geometry', 'sensing'],
+  grounding: ['core', 'geometry', 'sensing', 'forecasting'],
   forecasting: ['core', 'geometry'],
   evaluation: ['core', 'geometry', 'forecasting'],
   visualization: ['core', 'geometry', 'bus', 'sensing'],

@@ -3,6 +3,7 @@ import type { DepthImage, RgbImage } from '../core/images.js';
 import type { CameraFrame } from '../core/observation.js';
 import type { QueryPoint, QueryPoints } from '../core/query-points.js';
 import type { Pixel, Vector3 } from '../core/vector.js';
+import { CausalTrackFilter } from '../forecasting/tracks/causal-filter.js';
 import { transformPoint, type Transform } from '../geometry/transform.js';
 import { DEFAULT_LIFTING, liftPixel } from '../sensing/lifting.js';
 import { TrackingImage, trackPixel } from '../sensing/patch-tracker.js';
@@ -58,13 +59,19 @@ export class ClickGrounder implements Grounder {
     const points = pointsOnObject(color, await frame.depth(), frame, click, this.#options);
     const lifted = points.filter((point): point is QueryPoint & { position: Vector3 } => point.position !== null);
     const now = new TrackingImage(color);
-    const history = await Promise.all(past.map(({ earlier, intoT0 }) => historyOf(earlier, now, lifted, intoT0)));
+    const measured = await Promise.all(past.map(({ earlier, intoT0 }) => historyOf(earlier, now, lifted, intoT0)));
+    // A reading that breaks the shape of the object is drawn back to where its point was going.
+    const filter = new CausalTrackFilter();
+    const history = [...measured, lifted.map((point) => point.position)].map((frame) => filter.add(frame));
+    const atT0 = new Map(lifted.map((point, i) => [point, history.at(-1)![i]!]));
     return {
       camera: frame.camera,
       frameId: frame.frameId,
       stamp: frame.stamp,
-      points,
-      history: [...history, lifted.map((point) => point.position)],
+      points: points.map((point) =>
+        point.position ? { ...point, position: atT0.get(point as (typeof lifted)[number])! } : point,
+      ),
+      history,
       historyStamps: request.window.map(({ stamp }) => stamp),
       tracks: null,
     };

@@ -136,6 +136,11 @@ export class Planner {
     });
   }
 
+  /** The task as it stands now; empty when none has come. */
+  get instruction(): string {
+    return this.#instruction;
+  }
+
   /** A promise while a forecast is being made; nothing when the stages are idle. */
   settle(): Promise<void> | undefined {
     return this.#running;

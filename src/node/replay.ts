@@ -162,7 +162,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
       report: {
         recording: recording.path,
         kind: recording.kind,
-        instruction: instructionOf(recording, options),
+        instruction: planner.instruction === '' ? null : planner.instruction,
         forecaster: options.forecaster.name,
         camera: camera?.camera ?? null,
         duration_s: durationS,

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import type { CompressedImage, Image } from '../bus/messages.js';
-import { InputError } from '../core/errors.js';
+import { describeError, InputError } from '../core/errors.js';
 import type { RgbImage } from '../core/images.js';
 import { checkImageLayout } from './image-layout.js';
 
@@ -108,7 +108,7 @@ export async function decodeColorFile(bytes: Uint8Array, what: string): Promise<
   } catch (cause) {
     throw new InputError({
       code: 'image.compressed',
-      message: `${what} of ${bytes.length} bytes cannot be decoded: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `${what} of ${bytes.length} bytes cannot be decoded: ${describeError(cause).trim().replaceAll('\n', ' ')}`,
       remedy: 'send whole JPEG or PNG files',
       cause,
     });

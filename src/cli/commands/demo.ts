@@ -23,7 +23,7 @@ export function demoCommand(): Command {
       });
       const { forecasts } = report.stages.forecasting;
       if (options.json) printJson(report);
-      say(`instruction: ${report.instruction ?? 'from the recording'}`);
+      say(`instruction: ${report.instruction ?? 'none'}`);
       say(
         `${report.messages.total} messages of ${report.duration_s.toFixed(1)} s in ${report.wall_s.toFixed(1)} s, ${forecasts} forecasts`,
       );

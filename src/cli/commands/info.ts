@@ -1,7 +1,5 @@
 import { Command } from 'commander';
-import { decodeCdr } from '../../bus/cdr.js';
-import type { MessageTypes } from '../../bus/messages.js';
-import { CancelledError } from '../../core/errors.js';
+import { CancelledError, PlannerError } from '../../core/errors.js';
 import { fromTimeMessage, toSeconds, type Nanoseconds } from '../../core/time.js';
 import { findCameras } from '../../node/camera-topics.js';
 import { openRecording } from '../../recordings/open-recording.js';
@@ -9,6 +7,7 @@ import { ProblemLog, type RecordedMessage, type Recording } from '../../recordin
 import { wholeNumber } from '../arguments.js';
 import { interruptible } from '../interruption.js';
 import { printJson, printTable, progressBar, say } from '../terminal.js';
+import { examineMessage, messageOf } from './examine-message.js';
 
 interface TopicFacts {
   readonly topic: string;
@@ -38,7 +37,7 @@ interface RecordingFacts {
 
 export function infoCommand(): Command {
   return new Command('info')
-    .description('what is in a recording; every message is read once, so that faults are found')
+    .description('what is in a recording; every message is read once and examined as the stages would')
     .argument('<recording>', 'MCAP file or rosbag2 directory, MolmoSpaces .h5, or clip directory')
     .option('--trajectory <n>', 'trajectory of a MolmoSpaces file', wholeNumber)
     .option('--json', 'print the facts as JSON')
@@ -71,8 +70,15 @@ async function examine(recording: Recording, signal: AbortSignal): Promise<Recor
       last: message.logTime,
       stamp: checkStamp(message, facts.stamp, found),
     });
+    try {
+      await examineMessage(message);
+    } catch (error) {
+      if (!(error instanceof PlannerError)) throw error;
+      found.add(error.code, `${message.topic}: ${error.message}`, message.topic);
+      continue;
+    }
     if (message.type === 'std_msgs/msg/String' && /instruction/.test(message.topic))
-      instruction ??= textOf(message, found);
+      instruction ??= instructionIn(message);
   }
   bar.stop();
   return {
@@ -122,6 +128,10 @@ function checkStamp(message: RecordedMessage, last: Nanoseconds | null, found: P
   return stamp;
 }
 
+function instructionIn(message: RecordedMessage): string {
+  return messageOf(message, 'std_msgs/msg/String').data;
+}
+
 function stampOf({ content, type }: RecordedMessage): Nanoseconds | null {
   if (type === 'std_msgs/msg/String' || type === 'tf2_msgs/msg/TFMessage') return null;
   if (!(content instanceof Uint8Array)) return 'header' in content ? fromTimeMessage(content.header.stamp) : null;
@@ -130,19 +140,6 @@ function stampOf({ content, type }: RecordedMessage): Nanoseconds | null {
   const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
   const little = (content[1]! & 1) === 1;
   return fromTimeMessage({ sec: view.getInt32(4, little), nanosec: view.getUint32(8, little) });
-}
-
-function textOf(message: RecordedMessage, found: ProblemLog): string | null {
-  try {
-    const content =
-      message.content instanceof Uint8Array
-        ? decodeCdr('std_msgs/msg/String', message.content)
-        : (message.content as MessageTypes['std_msgs/msg/String']);
-    return content.data;
-  } catch {
-    found.add('message.unreadable', `a message on ${message.topic} cannot be read`, message.topic);
-    return null;
-  }
 }
 
 function show(facts: RecordingFacts): void {
