@@ -22,11 +22,13 @@ export function evaluateCommand(): Command {
 
 async function run(file: string, options: { readonly variant: MetricVariant; readonly json?: string }): Promise<void> {
   const report = evaluatePredictions(await readText(file), options.variant);
+  // The pooled values stand on top, as the published script prints them.
+  const json = `${toJson({ ...report.pooled, ...report })}\n`;
   if (options.json === '-') {
-    process.stdout.write(`${toJson(report)}\n`);
+    process.stdout.write(json);
     return;
   }
-  if (options.json !== undefined) await writeAtomically(options.json, `${toJson(report)}\n`);
+  if (options.json !== undefined) await writeAtomically(options.json, json);
   show(report);
 }
 
