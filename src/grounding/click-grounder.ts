@@ -1,4 +1,4 @@
-import { InputError, RetryableError } from '../core/errors.js';
+import { InputError, PlannerError } from '../core/errors.js';
 import type { DepthImage, RgbImage } from '../core/images.js';
 import type { CameraFrame } from '../core/observation.js';
 import type { QueryPoint, QueryPoints } from '../core/query-points.js';
@@ -41,7 +41,8 @@ export class ClickGrounder implements Grounder {
       this.#clicks.delete(frame.camera);
       return query;
     } catch (error) {
-      if (!(error instanceof RetryableError)) this.#clicks.delete(frame.camera);
+      // Where only transforms are missing, a later picture may have them.
+      if (!(error instanceof PlannerError && error.code.startsWith('tf.'))) this.#clicks.delete(frame.camera);
       throw error;
     }
   }

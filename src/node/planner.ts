@@ -75,6 +75,8 @@ export class Planner {
   #running: Promise<void> | undefined;
   /** A moment whose transforms have not come yet; tried again with each that comes. */
   #waiting: Moment | null = null;
+  /** Grows with every message of transforms. */
+  #tfVersion = 0;
   /** Grows with every jump back: what was begun before belongs to another run. */
   #epoch = 0;
 
@@ -103,9 +105,12 @@ export class Planner {
       this.counts.jointStates++;
     });
     if (options.instruction === undefined) {
-      this.#listen(options.topics.instruction, 'std_msgs/msg/String', LATCHED_QOS, ({ message }) => {
-        this.#instruction = message.data.trim();
-      });
+      // A latched subscriber hears no publisher that is not latched (ros2 topic pub), and only it hears what was said before; so both.
+      for (const qos of [DEFAULT_QOS, LATCHED_QOS]) {
+        this.#listen(options.topics.instruction, 'std_msgs/msg/String', qos, ({ message }) => {
+          this.#instruction = message.data.trim();
+        });
+      }
     }
     this.#subscriptions.push(
       bus.clock.every(DIAGNOSTICS_PERIOD).subscribe((now) => {
@@ -143,13 +148,13 @@ export class Planner {
 
   /** A promise while a forecast is being made; nothing when the stages are idle. */
   settle(): Promise<void> | undefined {
-    return this.#running;
+    return this.#running?.then(() => this.settle());
   }
 
   /** At the end of a stream: uses what was still waiting for a partner. */
   async flush(): Promise<void> {
     for (const stream of this.#streams.values()) stream.flush();
-    await this.#running;
+    await this.settle();
     this.#giveUpWaiting();
     this.#publisher.diagnostics(this.#bus.clock.now(), this.refusals.list, this.counts);
   }
@@ -157,7 +162,8 @@ export class Planner {
   async close(): Promise<void> {
     this.#abort.abort();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
-    await this.#running;
+    this.#waiting = null;
+    await this.settle();
     this.#publisher.close();
     this.#results.complete();
   }
@@ -231,10 +237,8 @@ export class Planner {
         this.refusals.add('sensing', error);
       }
     }
-    const waiting = this.#waiting;
-    if (!waiting || this.#running) return;
-    this.#waiting = null;
-    this.#start(waiting);
+    this.#tfVersion++;
+    this.#tryAgain();
   }
 
   #addFrame(frame: CameraFrame): void {
@@ -264,7 +268,19 @@ export class Planner {
   }
 
   #start(moment: Moment): void {
-    this.#running = this.#plan(moment).finally(() => (this.#running = undefined));
+    const known = this.#tfVersion;
+    this.#running = this.#plan(moment).finally(() => {
+      this.#running = undefined;
+      // Transforms that came meanwhile may be the ones it waits for.
+      if (this.#tfVersion !== known) this.#tryAgain();
+    });
+  }
+
+  #tryAgain(): void {
+    const waiting = this.#waiting;
+    if (!waiting || this.#running) return;
+    this.#waiting = null;
+    this.#start(waiting);
   }
 
   /** The transforms did not come in time. */

@@ -18,7 +18,7 @@ export interface RecordedTopic {
   readonly count: number;
   readonly usable: boolean;
   /** The publisher kept its last messages for latecomers (transient_local); known where the recording says so. */
-  readonly latched?: boolean;
+  readonly latched?: boolean | undefined;
 }
 
 export interface RecordedMessage<T extends MessageType = MessageType> {

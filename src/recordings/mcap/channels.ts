@@ -16,7 +16,8 @@ export interface ChannelReader {
   readonly typeName: string;
   /** Null when messages of this channel are not played. */
   readonly type: MessageType | null;
-  readonly latched: boolean;
+  /** Undefined where the file does not tell. */
+  readonly latched: boolean | undefined;
   /** Set when the file defines the type otherwise than we do: its messages are decoded with the file's definition. */
   readonly foreign: MessageReader | null;
 }
@@ -29,7 +30,8 @@ export function channelReader(
 ): ChannelReader {
   const typeName = schema?.name ?? '';
   // rosbag2 writes the policy by name since Jazzy, by number (1) before.
-  const latched = /durability: (transient_local|1)\b/.test(channel.metadata.get('offered_qos_profiles') ?? '');
+  const offered = channel.metadata.get('offered_qos_profiles');
+  const latched = offered ? /durability: (transient_local|1)\b/.test(offered) : undefined;
   const base = { topic: channel.topic, typeName, latched, foreign: null };
   const skip = (why: string): ChannelReader => {
     problems.add('mcap.channel', `topic ${channel.topic} is skipped: ${why}`, channel.topic);

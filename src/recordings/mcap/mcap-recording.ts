@@ -56,7 +56,7 @@ export class McapRecording implements Recording {
     const tables = await Promise.all(files.map((file) => readChunkTable(file, problems)));
     const chunks = tables.flatMap((table) => table.chunks);
     const recording = new McapRecording(location, chunks, await loadDecompressHandlers(), problems);
-    const counts = new Map<string, { type: string; count: number; usable: boolean; latched: boolean }>();
+    const counts = new Map<string, { type: string; count: number; usable: boolean; latched: boolean | undefined }>();
     const count = (reader: ChannelReader, n: number): void => {
       const topic = counts.get(reader.topic) ?? {
         type: reader.typeName,
