@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
-import { ConfigurationError, describeError, InputError } from '../core/errors.js';
+import { ConfigurationError } from '../core/errors.js';
 import { ExtrapolateForecaster, StaticForecaster } from '../forecasting/baselines.js';
 import type { Forecaster } from '../forecasting/forecaster.js';
 import { parsePredictionRecords, recordFor } from '../forecasting/prediction-records.js';
 import { RecordedForecaster } from '../forecasting/recorded.js';
 import { ClipRecording } from '../recordings/clip-recording.js';
 import type { Recording } from '../recordings/recording.js';
+import { readText } from './input-file.js';
 
 export const FORECASTER_NAMES = ['static', 'extrapolate', 'recorded'] as const;
 export type ForecasterName = (typeof FORECASTER_NAMES)[number];
@@ -52,17 +52,4 @@ export async function makeForecaster(options: ForecasterOptions, recording: Reco
 /** A clip has as many history frames as it has; elsewhere three, as the released model. */
 function historyOf(recording: Recording): number {
   return (recording.tracks?.t0 ?? HISTORY - 1) + 1;
-}
-
-export async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new InputError({
-      code: 'input.file',
-      message: `${file} cannot be read: ${describeError(cause)}`,
-      remedy: 'check the path',
-      cause,
-    });
-  }
 }

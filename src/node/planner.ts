@@ -6,7 +6,7 @@ import type { Forecast } from '../core/forecast.js';
 import type { JointPositions } from '../core/joint-state.js';
 import type { CameraFrame, Observation } from '../core/observation.js';
 import { liftedPoints, type QueryPoints } from '../core/query-points.js';
-import { fromSeconds, fromTimeMessage, type Nanoseconds } from '../core/time.js';
+import { fromSeconds, type Nanoseconds } from '../core/time.js';
 import type { Forecaster } from '../forecasting/forecaster.js';
 import { TfBuffer } from '../geometry/tf-buffer.js';
 import { compose, IDENTITY, invert, type Transform } from '../geometry/transform.js';
@@ -14,6 +14,7 @@ import type { ClickGrounder } from '../grounding/click-grounder.js';
 import type { Grounder } from '../grounding/grounder.js';
 import { CameraStream } from '../sensing/camera-stream.js';
 import { findArmJoints, readJoints } from '../sensing/joint-states.js';
+import { stampedTransforms } from '../sensing/transform-messages.js';
 import { ObservationWindow } from '../sensing/observation-window.js';
 import type { CameraTopics } from './camera-topics.js';
 import { ForecastPublisher } from './forecast-publisher.js';
@@ -219,18 +220,9 @@ export class Planner {
   }
 
   #addTransforms(message: TFMessage, isStatic: boolean): void {
-    for (const { header, child_frame_id: child, transform } of message.transforms) {
-      const { translation: t, rotation: r } = transform;
+    for (const step of stampedTransforms(message)) {
       try {
-        this.#tf.set(
-          {
-            parent: header.frame_id,
-            child,
-            stamp: fromTimeMessage(header.stamp),
-            transform: { translation: [t.x, t.y, t.z], rotation: [r.x, r.y, r.z, r.w] },
-          },
-          isStatic,
-        );
+        this.#tf.set(step, isStatic);
         this.counts.transforms++;
       } catch (error) {
         // One bad transform does not spoil the others of its message.

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import type { CameraInfo, Header, MessageTypes } from '../bus/messages.js';
+import type { Header, MessageTypes } from '../bus/messages.js';
+import type { Intrinsics } from '../core/camera.js';
 import { describeError, InputError } from '../core/errors.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../core/time.js';
 import type { Pixel, Vector3 } from '../core/vector.js';
@@ -10,6 +11,7 @@ import { decodeTorchTensor } from '../tensors/torch-tensor.js';
 import type { PointTracks } from '../core/point-tracks.js';
 import type { RecordedMessage, RecordedTopic, Recording } from './recording.js';
 import { imageSize } from './image-size.js';
+import { pinholeInfo } from './pinhole-info.js';
 
 const START: Nanoseconds = 1_000_000_000n;
 /** MolmoMotion is trained at 15 frames a second. */
@@ -56,21 +58,21 @@ export class ClipRecording implements Recording {
   readonly timeRange: readonly [Nanoseconds, Nanoseconds];
   readonly problems = [];
   readonly #frames: readonly string[];
-  readonly #info: Omit<CameraInfo, 'header'>;
+  readonly #intrinsics: Intrinsics;
 
   private constructor(
     location: string,
     facts: ClipFacts,
     tracks: PointTracks,
     frames: readonly string[],
-    info: Omit<CameraInfo, 'header'>,
+    intrinsics: Intrinsics,
   ) {
     this.path = location;
     this.facts = facts;
     this.instruction = facts.caption;
     this.tracks = tracks;
     this.#frames = frames;
-    this.#info = info;
+    this.#intrinsics = intrinsics;
     this.topics = [
       { topic: `/${CAMERA}/color/camera_info`, type: 'sensor_msgs/msg/CameraInfo', count: frames.length, usable: true },
       {
@@ -136,7 +138,7 @@ export class ClipRecording implements Recording {
         fps,
       ),
       frames,
-      pinholeInfo(width, height, k),
+      intrinsicsOf(width, height, k),
     );
   }
 
@@ -144,7 +146,12 @@ export class ClipRecording implements Recording {
     yield this.#message('/instruction', 'std_msgs/msg/String', 0, { data: this.instruction });
     for (const [i, file] of this.#frames.entries()) {
       const header: Header = { stamp: toTimeMessage(this.tracks.stamps[i]!), frame_id: FRAME };
-      yield this.#message(`/${CAMERA}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', i, { ...this.#info, header });
+      yield this.#message(
+        `/${CAMERA}/color/camera_info`,
+        'sensor_msgs/msg/CameraInfo',
+        i,
+        pinholeInfo(this.#intrinsics, header),
+      );
       yield this.#message(`/${CAMERA}/color/image_raw/compressed`, 'sensor_msgs/msg/CompressedImage', i, {
         header,
         format: path.extname(file) === '.png' ? 'png' : 'jpeg',
@@ -265,20 +272,9 @@ function tracksOf(
   };
 }
 
-function pinholeInfo(width: number, height: number, k: readonly (readonly number[])[]): Omit<CameraInfo, 'header'> {
+function intrinsicsOf(width: number, height: number, k: readonly (readonly number[])[]): Intrinsics {
   const [[fx = 0, , cx = 0] = [], [, fy = 0, cy = 0] = []] = k;
-  return {
-    width,
-    height,
-    distortion_model: 'plumb_bob',
-    d: [],
-    k: [fx, 0, cx, 0, fy, cy, 0, 0, 1],
-    r: [1, 0, 0, 0, 1, 0, 0, 0, 1],
-    p: [fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0],
-    binning_x: 0,
-    binning_y: 0,
-    roi: { x_offset: 0, y_offset: 0, height: 0, width: 0, do_rectify: false },
-  };
+  return { width, height, fx, fy, cx, cy };
 }
 
 function clipError(code: string, message: string, cause?: unknown): InputError {

@@ -6,16 +6,11 @@ import type { MarkerArray, QueryPointsMessage } from '../../src/bus/messages.js'
 import { toTimeMessage } from '../../src/core/time.js';
 import { ExtrapolateForecaster } from '../../src/forecasting/baselines.js';
 import { ClickGrounder } from '../../src/grounding/click-grounder.js';
+import { pinholeInfo } from '../../src/recordings/pinhole-info.js';
 import { findCameras } from '../../src/node/camera-topics.js';
 import { Planner, type PlannerResult } from '../../src/node/planner.js';
 import { DEFAULT_INPUT_TOPICS } from '../../src/node/planner-options.js';
-import {
-  cameraInfoOf,
-  cubeAt,
-  measuredDepth,
-  renderTabletop,
-  tabletopCameras,
-} from '../../src/recordings/synthetic/tabletop.js';
+import { cubeAt, measuredDepth, renderTabletop, tabletopCameras } from '../../src/recordings/synthetic/tabletop.js';
 
 const WIDTH = 160;
 const HEIGHT = 90;
@@ -72,19 +67,17 @@ async function picture(camera: typeof exo, seconds: number, change: { frameId?: 
   const image = { width: WIDTH, height: HEIGHT, is_bigendian: 0 };
   bus
     .advertise(`/${camera.name}/color/camera_info`, 'sensor_msgs/msg/CameraInfo', SENSOR_QOS)
-    .publish(cameraInfoOf(camera, header));
+    .publish(pinholeInfo(camera.intrinsics, header));
   bus
     .advertise(`/${camera.name}/color/image_raw`, 'sensor_msgs/msg/Image', SENSOR_QOS)
     .publish({ header, ...image, encoding: 'rgb8', step: WIDTH * 3, data: rendering.color });
-  bus
-    .advertise(`/${camera.name}/aligned_depth_to_color/image_raw`, 'sensor_msgs/msg/Image', SENSOR_QOS)
-    .publish({
-      header: { ...header, frame_id: change.frameId ?? header.frame_id },
-      ...image,
-      encoding: '16UC1',
-      step: WIDTH * 2,
-      data: new Uint8Array(depth.buffer),
-    });
+  bus.advertise(`/${camera.name}/aligned_depth_to_color/image_raw`, 'sensor_msgs/msg/Image', SENSOR_QOS).publish({
+    header: { ...header, frame_id: change.frameId ?? header.frame_id },
+    ...image,
+    encoding: '16UC1',
+    step: WIDTH * 2,
+    data: new Uint8Array(depth.buffer),
+  });
   await planner.settle();
 }
 
@@ -94,17 +87,15 @@ function transform(camera: typeof exo, seconds: number): void {
     rotation: [qx, qy, qz, qw],
   } = camera.poseAt(seconds);
   const header = { stamp: toTimeMessage(10n * S + BigInt(Math.round(seconds * 1e9))), frame_id: 'world' };
-  bus
-    .advertise('/tf', 'tf2_msgs/msg/TFMessage')
-    .publish({
-      transforms: [
-        {
-          header,
-          child_frame_id: `${camera.name}_optical_frame`,
-          transform: { translation: { x, y, z }, rotation: { x: qx, y: qy, z: qz, w: qw } },
-        },
-      ],
-    });
+  bus.advertise('/tf', 'tf2_msgs/msg/TFMessage').publish({
+    transforms: [
+      {
+        header,
+        child_frame_id: `${camera.name}_optical_frame`,
+        transform: { translation: { x, y, z }, rotation: { x: qx, y: qy, z: qz, w: qw } },
+      },
+    ],
+  });
 }
 
 function instruct(): void {

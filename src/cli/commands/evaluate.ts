@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { evaluatePredictions, type PredictionsReport } from '../../evaluation/predictions.js';
 import type { MetricVariant } from '../../evaluation/metrics.js';
 import { writeAtomically } from '../../recordings/atomic-file.js';
-import { readText } from '../forecasters.js';
+import { readText } from '../input-file.js';
 import { printTable, say, toJson } from '../terminal.js';
 
 export function evaluateCommand(): Command {

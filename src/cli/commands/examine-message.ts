@@ -6,6 +6,7 @@ import type { RecordedMessage } from '../../recordings/recording.js';
 import { cameraModelOf } from '../../sensing/camera-info.js';
 import { checkColorImage, decodeCompressedColor } from '../../sensing/color-image.js';
 import { checkDepthImage, decodeCompressedDepth } from '../../sensing/depth-image.js';
+import { stampedTransforms } from '../../sensing/transform-messages.js';
 import { findArmJoints, readJoints } from '../../sensing/joint-states.js';
 
 /** Whether the stages could use a message: raw pictures by their numbers, compressed ones by decoding them. @throws what the stages would refuse with. */
@@ -34,19 +35,7 @@ export async function examineMessage(recorded: RecordedMessage): Promise<void> {
     }
     case 'tf2_msgs/msg/TFMessage': {
       const buffer = new TfBuffer();
-      for (const { header, child_frame_id: child, transform } of messageOf(recorded, 'tf2_msgs/msg/TFMessage')
-        .transforms) {
-        const { translation: t, rotation: r } = transform;
-        buffer.set(
-          {
-            parent: header.frame_id,
-            child,
-            stamp: 0n,
-            transform: { translation: [t.x, t.y, t.z], rotation: [r.x, r.y, r.z, r.w] },
-          },
-          true,
-        );
-      }
+      for (const step of stampedTransforms(messageOf(recorded, 'tf2_msgs/msg/TFMessage'))) buffer.set(step, true);
       return;
     }
     default:

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { ConfigurationError, describeError, InputError } from '../../core/errors.js';
@@ -14,7 +13,7 @@ import { decodeDepthFile, MILLIMETRES } from '../../sensing/depth-image.js';
 import { checkImageSize } from '../../sensing/camera-info.js';
 import { clicks, pointCount, positiveNumber, wholeNumber } from '../arguments.js';
 import { EXIT } from '../exit-codes.js';
-import { readText } from '../forecasters.js';
+import { readBytes, readText } from '../input-file.js';
 import { say, toJson } from '../terminal.js';
 
 interface LiftCommandOptions {
@@ -197,17 +196,4 @@ function parseIntrinsics(text: string, file: string): Calibration {
     coefficients,
     depthScaleM: f.depth_scale_m ?? (unitsPerMetre === undefined ? (f.depth_scale ?? MILLIMETRES) : 1 / unitsPerMetre),
   };
-}
-
-async function readBytes(file: string): Promise<Uint8Array> {
-  try {
-    return await readFile(file);
-  } catch (cause) {
-    throw new InputError({
-      code: 'input.file',
-      message: `${file} cannot be read: ${describeError(cause)}`,
-      remedy: 'check the path',
-      cause,
-    });
-  }
 }

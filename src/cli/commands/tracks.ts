@@ -1,12 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { describeError, InputError } from '../../core/errors.js';
+import { InputError } from '../../core/errors.js';
 import { filterTracks, PIPELINE_DEFAULTS } from '../../forecasting/tracks/filter-tracks.js';
 import { pointMotion, type PointMotion } from '../../forecasting/tracks/point-motion.js';
 import { writeAtomically } from '../../recordings/atomic-file.js';
 import type { Tensor } from '../../tensors/npy.js';
 import { decodeNpz, encodeNpz, tensorOf } from '../../tensors/npz.js';
 import { anyNumber, countingNumber, positiveNumber } from '../arguments.js';
+import { readBytes } from '../input-file.js';
 import { say } from '../terminal.js';
 
 interface SmoothOptions {
@@ -101,17 +101,7 @@ async function run(file: string, options: SmoothOptions): Promise<void> {
 }
 
 async function readNpz(file: string): Promise<ReadonlyMap<string, Tensor>> {
-  try {
-    return decodeNpz(await readFile(file), file);
-  } catch (cause) {
-    if (cause instanceof InputError) throw cause;
-    throw new InputError({
-      code: 'input.file',
-      message: `${file} cannot be read: ${describeError(cause)}`,
-      remedy: 'check the path',
-      cause,
-    });
-  }
+  return decodeNpz(await readBytes(file), file);
 }
 
 /** The pipeline stores tracks first, the overlay frames first; the third axis of visibility tells them apart. */

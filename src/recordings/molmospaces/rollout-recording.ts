@@ -14,6 +14,7 @@ import type { RgbImage } from '../../core/images.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../../core/time.js';
 import type { Vector3 } from '../../core/vector.js';
 import { invert, quaternionOf, type Transform } from '../../geometry/transform.js';
+import { pinholeInfo } from '../pinhole-info.js';
 import type { PointTracks } from '../../core/point-tracks.js';
 import {
   ProblemLog,
@@ -390,20 +391,10 @@ export function cameraInfo(
   const k = camera.intrinsics[step]!;
   const sx = width / camera.width;
   const sy = height / camera.height;
-  const [fx, fy, cx, cy] = [k[0]! * sx, k[4]! * sy, k[2]! * sx - 0.5, k[5]! * sy - 0.5];
-  return {
+  return pinholeInfo(
+    { width, height, fx: k[0]! * sx, fy: k[4]! * sy, cx: k[2]! * sx - 0.5, cy: k[5]! * sy - 0.5 },
     header,
-    width,
-    height,
-    distortion_model: 'plumb_bob',
-    d: [],
-    k: [fx, 0, cx, 0, fy, cy, 0, 0, 1],
-    r: [1, 0, 0, 0, 1, 0, 0, 0, 1],
-    p: [fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0],
-    binning_x: 0,
-    binning_y: 0,
-    roi: { x_offset: 0, y_offset: 0, height: 0, width: 0, do_rectify: false },
-  };
+  );
 }
 
 function imageMessage(

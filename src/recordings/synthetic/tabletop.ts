@@ -1,4 +1,3 @@
-import type { CameraInfo, Header } from '../../bus/messages.js';
 import type { Intrinsics } from '../../core/camera.js';
 import { seededRandom } from '../../core/random.js';
 import type { Vector3 } from '../../core/vector.js';
@@ -96,23 +95,4 @@ export function measuredDepth(rendering: Rendering, width: number, seed: number)
 
 export function renderTabletop(camera: TabletopCamera, seconds: number): Rendering {
   return render(sceneAt(seconds), camera.intrinsics, camera.poseAt(seconds));
-}
-
-export function cameraInfoOf(
-  { intrinsics: { width, height, fx, fy, cx, cy } }: TabletopCamera,
-  header: Header,
-): CameraInfo {
-  return {
-    header,
-    width,
-    height,
-    distortion_model: 'plumb_bob',
-    d: [0, 0, 0, 0, 0],
-    k: [fx, 0, cx, 0, fy, cy, 0, 0, 1],
-    r: [1, 0, 0, 0, 1, 0, 0, 0, 1],
-    p: [fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0],
-    binning_x: 0,
-    binning_y: 0,
-    roi: { x_offset: 0, y_offset: 0, height: 0, width: 0, do_rectify: false },
-  };
 }

@@ -4,9 +4,9 @@ import { encodeCdr } from '../../bus/cdr.js';
 import type { CompressedImage, Header, Image, MessageType, MessageTypes } from '../../bus/messages.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../../core/time.js';
 import { invert, transformPoint } from '../../geometry/transform.js';
+import { pinholeInfo } from '../pinhole-info.js';
 import { McapFileWriter } from '../mcap/mcap-file-writer.js';
 import {
-  cameraInfoOf,
   cubeAt,
   INSTRUCTION,
   measuredDepth,
@@ -88,7 +88,7 @@ export async function writeTabletop(path: string, options: TabletopOptions): Pro
           `/${camera.name}/color/camera_info`,
           'sensor_msgs/msg/CameraInfo',
           seconds,
-          cameraInfoOf(camera, header),
+          pinholeInfo(camera.intrinsics, header),
         );
         if (options.compressed) {
           await write(`/${camera.name}/color/image_raw/compressed`, 'sensor_msgs/msg/CompressedImage', seconds, {
