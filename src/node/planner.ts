@@ -210,11 +210,13 @@ export class Planner {
   ): void {
     this.#subscriptions.push(
       this.#bus.subscribe(topic, type, qos).subscribe((stamped) => {
+        const start = performance.now();
         try {
           handle(stamped);
         } catch (error) {
           this.refusals.add('sensing', error instanceof PlannerError ? error : unreadable(topic, error));
         }
+        this.latencies.add('sensing', performance.now() - start);
       }),
     );
   }

@@ -81,6 +81,10 @@ export interface ReplayOutcome {
   readonly failures: readonly unknown[];
 }
 
+/** A recording of an earlier replay holds these too. (Diagnostics are everybody's.) */
+const OWN_TOPICS: ReadonlySet<string> = new Set(
+  Object.values(OUTPUT_TOPICS).filter((topic) => topic !== OUTPUT_TOPICS.diagnostics),
+);
 /** tf2's usual patience. */
 const TF_WAIT_S = 0.2;
 /** Most a stamp may differ between colour and depth: half a frame at 15 Hz. */
@@ -150,6 +154,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
       settle: () => eitherBusy(planner.settle(), recorder?.settle()),
       ...(options.signal && { signal: options.signal }),
       enough: enough.signal,
+      skip: OWN_TOPICS,
       ...(options.fromS !== undefined && { fromS: options.fromS }),
       ...(options.durationS !== undefined && { durationS: options.durationS }),
       ...(options.onProgress && { onProgress: options.onProgress }),
@@ -237,7 +242,7 @@ function chooseCamera(
 function recordTopics(recorder: Recorder, recording: Recording): void {
   for (const { topic, type, usable, latched } of recording.topics) {
     const name = type.includes('/msg/') ? type : type.replace('/', '/msg/');
-    if (usable && isKnownType(name)) recorder.record(topic, name, replayQos(topic, latched));
+    if (usable && isKnownType(name) && !OWN_TOPICS.has(topic)) recorder.record(topic, name, replayQos(topic, latched));
   }
   const outputs: readonly (readonly [string, MessageType])[] = [
     [OUTPUT_TOPICS.queryPoints, 'molmo_motion_planner/msg/QueryPoints'],

@@ -10,6 +10,8 @@ export interface PlayOptions {
   /** Awaited after every message when it gives a promise: how the stages hold the player back, so that memory stays bounded. */
   readonly settle: () => Promise<void> | undefined;
   readonly signal?: AbortSignal;
+  /** Topics that are left out: what the stages will say anew. */
+  readonly skip?: ReadonlySet<string>;
   /** Ends the play early, as a success. */
   readonly enough?: AbortSignal;
   /** Part to play, in seconds from the start of the recording. Latched topics before it are played all the same. */
@@ -48,6 +50,7 @@ export async function play(
   let messages = 0;
   for await (const { topic, type, logTime, content } of recording.messages()) {
     if (options.signal?.aborted) throw new CancelledError('the replay');
+    if (options.skip?.has(topic)) continue;
     if (logTime > until || options.enough?.aborted) break;
     const qos = replayQos(topic, latched.get(topic));
     if (logTime < from && qos.durability === 'volatile') continue;

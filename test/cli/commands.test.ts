@@ -109,6 +109,11 @@ describe('molmo-motion replay', () => {
     expect(counts['/molmo_motion/markers']).toBe(2);
     expect(counts['/exo_camera_1/color/image_raw/compressed']).toBe(45);
     expect(again.problems).toEqual([]);
+    // A replay can be replayed: what it said is said anew, not twice.
+    const second = file('replayed-again');
+    expect((await run(['replay', path.join(out, 'replay.mcap'), '--out', second])).code).toBe(0);
+    const twice = JSON.parse((await run(['info', path.join(second, 'replay.mcap'), '--json'])).out);
+    expect(twice.topics.find((t: { topic: string }) => t.topic === '/molmo_motion/forecast').count).toBe(2);
   });
 
   it('says what stands in the way', async () => {

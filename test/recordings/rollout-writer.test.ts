@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Hdf5File } from '../../src/recordings/molmospaces/hdf5.js';
 import { policyExample } from '../../src/recordings/molmospaces/policy-example.js';
 import { groupValues } from '../../src/recordings/molmospaces/rollout.js';
 import { RolloutRecording } from '../../src/recordings/molmospaces/rollout-recording.js';
@@ -110,6 +111,20 @@ describe('a rollout that is written in the MolmoSpaces layout', () => {
       else expect(Math.abs(decodeDepthImage(image).data[500]! - (0.2 + 0.01 * i))).toBeLessThan(0.002);
     }
     expect(pictures).toBe(2 * STEPS);
+  });
+
+  it('keeps data that no compression makes smaller', async () => {
+    const writer = await RolloutWriter.create(folder, '');
+    await writer.add(
+      { task_type: 'x', task_description: 'x', policy_dt_ms: 66, policy_phases: {} },
+      [0, 1, 2].map((i) => ({ ...step(i + 7), reward: Math.sqrt(2 + i) })),
+      null,
+    );
+    await writer.commit();
+    const file = await Hdf5File.open(path.join(folder, 'trajectories.h5'));
+    expect([...file.numbers('traj_0/success')!.data]).toEqual([0, 0, 1]);
+    expect([...file.numbers('traj_0/rewards')!.data]).toEqual([2, 3, 4].map((v) => Math.fround(Math.sqrt(v))));
+    file.close();
   });
 
   it('leaves nothing behind when it is aborted', async () => {

@@ -57,8 +57,11 @@ export interface RolloutTracks {
 /** MolmoSpaces' default width of a JSON row; wider where a value needs it, since cut rows are what readers suffer from. */
 const ROW_WIDTH = 2000;
 const INTEGER_EXTRAS: ReadonlySet<string> = new Set(['policy_phase', 'policy_num_retries']);
-/** LZF, by its registered number. */
-const LZF = 32_000;
+/**
+ * Not LZF as the published writer: through this library LZF is mandatory for every chunk, and data that it cannot make smaller are lost with
+ * nothing but a printed note. Readers do not see which filter was used.
+ */
+const GZIP_LEVEL = 4;
 
 /**
  * Writes rollouts in the MolmoSpaces layout: one .h5, a video for each camera, a depth video where there is depth, point tracks as overlay
@@ -278,8 +281,8 @@ export class RolloutWriter {
       data,
       shape,
       chunks: shape,
-      compression: LZF,
-      compression_opts: [],
+      compression: 'gzip',
+      compression_opts: GZIP_LEVEL,
     });
   }
 
