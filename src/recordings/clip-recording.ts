@@ -7,7 +7,8 @@ import type { Intrinsics } from '../core/camera.js';
 import { describeError, InputError } from '../core/errors.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../core/time.js';
 import type { Pixel, Vector3 } from '../core/vector.js';
-import { decodeTorchTensor } from '../tensors/torch-tensor.js';
+import { loadTensor } from '../tensors/stored-tensor.js';
+import { readTorchFile } from '../tensors/torch-file.js';
 import type { PointTracks } from '../core/point-tracks.js';
 import type { RecordedMessage, RecordedTopic, Recording } from './recording.js';
 import { imageSize } from './image-size.js';
@@ -198,7 +199,10 @@ async function readClipFiles(location: string): Promise<unknown> {
   };
   if (existsSync(path.join(location, 'clip.json'))) return json('clip.json');
   const tensor = async (name: string): Promise<unknown> => {
-    const { shape, data } = decodeTorchTensor(await read(name), path.join(location, name));
+    const file = path.join(location, name);
+    const stored = existsSync(file) ? (await readTorchFile(file)).get('') : undefined;
+    if (!stored) throw clipError('clip.file', `${file} is missing, or holds no single tensor`);
+    const { shape, data } = await loadTensor(stored);
     const nest = (values: readonly number[], sizes: readonly number[]): unknown =>
       sizes.length <= 1
         ? values

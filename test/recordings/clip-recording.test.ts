@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { zipSync } from 'fflate';
 import sharp from 'sharp';
 import { ClipRecording } from '../../src/recordings/clip-recording.js';
-import { decodeTorchTensor } from '../../src/tensors/torch-tensor.js';
+import { readTorchFile } from '../../src/tensors/torch-file.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -94,10 +94,15 @@ describe('a published example folder', () => {
     expect(topics.filter((t) => t.endsWith('compressed'))).toHaveLength(3);
   });
 
-  it('is refused where a tensor is none', () => {
-    expect(() => decodeTorchTensor(Uint8Array.of(1, 2, 3), 'x.pt')).toThrow('x.pt is not a usable torch tensor');
-    expect(() =>
-      decodeTorchTensor(zipSync({ 'a/data.pkl': Buffer.from('os\nsystem\n'), 'a/data/0': new Uint8Array(4) }), 'x.pt'),
-    ).toThrow('storage type is not known');
+  it('is refused where a tensor is none, or a pickle asks for more than tensors', async () => {
+    const file = path.join(folder, 'x.pt');
+    await writeFile(file, Uint8Array.of(1, 2, 3));
+    await expect(readTorchFile(file)).rejects.toThrow('not a usable zip file');
+    await writeFile(file, zipSync({ 'a/data.pkl': Buffer.from('cos\nsystem\n(S"true"\ntR.') }, { level: 0 }));
+    await expect(readTorchFile(file)).rejects.toThrow('asks for os.system');
+    await writeFile(file, zipSync({ 'a/data.pkl': Buffer.from('x'.repeat(500)) }, { level: 9 }));
+    await expect(readTorchFile(file)).rejects.toThrow('is compressed');
+    await writeFile(file, torchFile([3, 3], [1, 2, 3, 4]));
+    await expect(readTorchFile(file)).rejects.toThrow('missing or cut off');
   });
 });
