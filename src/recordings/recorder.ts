@@ -4,8 +4,9 @@ import type { MessageType } from '../bus/messages.js';
 import type { Nanoseconds } from '../core/time.js';
 import { McapFileWriter, type McapCompression } from './mcap/mcap-file-writer.js';
 
-/** More than this waiting to be written holds the producers back. */
-const MOST_WAITING_BYTES = 16 << 20;
+/** More than this waiting to be written holds the producers back, until less than the second waits: so that reading and writing overlap. */
+const MOST_WAITING_BYTES = 24 << 20;
+const RESUME_BYTES = 8 << 20;
 
 /** Writes topics of any bus to an MCAP file. */
 export class Recorder {
@@ -14,6 +15,7 @@ export class Recorder {
   readonly #subscriptions: Subscription[] = [];
   #tail: Promise<void> = Promise.resolve();
   #waitingBytes = 0;
+  readonly #heldBack: (() => void)[] = [];
   #failure: Error | null = null;
   #count = 0;
 
@@ -45,11 +47,10 @@ export class Recorder {
   /** A promise while much waits to be written; rejects with OutputError once writing has failed. */
   settle(): Promise<void> | undefined {
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    return this.#waitingBytes > MOST_WAITING_BYTES
-      ? this.#tail.then(() => {
-          this.#rethrow();
-        })
-      : undefined;
+    if (this.#waitingBytes <= MOST_WAITING_BYTES) return undefined;
+    return new Promise<void>((resolve) => this.#heldBack.push(resolve)).then(() => {
+      this.#rethrow();
+    });
   }
 
   /** Finishes the file. @throws OutputError when anything could not be written; then no file stands under its name. */
@@ -86,6 +87,7 @@ export class Recorder {
         this.#failure = error instanceof Error ? error : new Error(String(error));
       }
       this.#waitingBytes -= bytes;
+      if (this.#waitingBytes <= RESUME_BYTES) for (const resume of this.#heldBack.splice(0)) resume();
     });
   }
 
