@@ -4,10 +4,6 @@ export type Vector3 = readonly [number, number, number];
 /** Column x and row y of an image, in pixels; integers are pixel centres (the OpenCV and ROS convention). */
 export type Pixel = readonly [number, number];
 
-export function subtract(a: Vector3, b: Vector3): Vector3 {
-  return [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
-}
-
 export function add(a: Vector3, b: Vector3): Vector3 {
   return [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
 }
