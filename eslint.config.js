@@ -6,15 +6,21 @@ import tseslint from 'typescript-eslint';
 /** What each folder of src/ may import, besides itself. Dependencies point inward: cli -> node -> stages -> core, adapters -> ports. */
 const mayImport = {
   core: [],
+  files: ['core'],
+  onnx: [],
   tensors: ['core'],
+  inference: ['core', 'tensors', 'onnx', 'forecasting', 'planning', 'grounding'],
+  builder: ['core', 'files', 'tensors', 'onnx', 'inference', 'planning'],
   geometry: ['core'],
   bus: ['core', 'geometry'],
   sensing: ['core', 'geometry', 'bus'],
   grounding: ['core', 'geometry', 'sensing', 'forecasting'],
   forecasting: ['core', 'geometry'],
+  planning: ['core', 'geometry', 'forecasting'],
+  execution: ['core', 'geometry', 'planning'],
   evaluation: ['core', 'geometry', 'forecasting'],
   visualization: ['core', 'geometry', 'bus', 'sensing'],
-  recordings: ['core', 'geometry', 'bus', 'sensing', 'tensors'],
+  recordings: ['core', 'files', 'geometry', 'bus', 'sensing', 'tensors'],
   node: ['core', 'geometry', 'bus', 'sensing', 'grounding', 'forecasting', 'evaluation', 'visualization', 'recordings'],
 };
 const zones = Object.entries(mayImport).map(([folder, allowed]) => ({

@@ -1,41 +1,52 @@
 import { ConfigurationError } from '../core/errors.js';
+import { AutoregressiveForecaster } from '../forecasting/autoregressive.js';
 import { ExtrapolateForecaster, StaticForecaster } from '../forecasting/baselines.js';
+import { FlowMatchingForecaster } from '../forecasting/flow-matching.js';
 import type { Forecaster } from '../forecasting/forecaster.js';
 import { parsePredictionRecords, recordFor } from '../forecasting/prediction-records.js';
 import { RecordedForecaster } from '../forecasting/recorded.js';
+import { Model, type ModelOptions, type ModelRun } from '../inference/model.js';
+import { AnswerModel, FlowModel } from '../inference/networks.js';
 import { ClipRecording } from '../recordings/clip-recording.js';
 import type { Recording } from '../recordings/recording.js';
 import { readText } from './input-file.js';
 
-export const FORECASTER_NAMES = ['static', 'extrapolate', 'recorded'] as const;
+export const FORECASTER_NAMES = ['static', 'extrapolate', 'recorded', 'bundle'] as const;
 export type ForecasterName = (typeof FORECASTER_NAMES)[number];
 
 export interface ForecasterOptions {
   readonly forecaster: ForecasterName;
   readonly predictions?: string;
-  /** Future steps of the baselines. */
+  /** Future steps that are asked for. */
   readonly steps: number;
+  readonly seed: number;
+  /** Folder, for `bundle`. */
+  readonly bundle?: string;
+  readonly maxNewTokens?: number;
+  readonly model: ModelOptions;
+}
+
+export interface OpenForecaster {
+  readonly forecaster: Forecaster;
+  /** The last run of its model, where it has one. */
+  readonly lastRun: () => ModelRun | null;
+  readonly close: () => Promise<void>;
 }
 
 /** MolmoMotion-4B-H3-F30. */
 export const DEFAULT_STEPS = 30;
 const HISTORY = 3;
 
-/** @throws ConfigurationError `forecaster.predictions`, InputError `predictions.*`. */
-export async function makeForecaster(options: ForecasterOptions, recording: Recording): Promise<Forecaster> {
+/** @throws ConfigurationError `forecaster.*`, InputError `predictions.*`, and those of the model. */
+export async function makeForecaster(options: ForecasterOptions, recording: Recording): Promise<OpenForecaster> {
   switch (options.forecaster) {
     case 'static':
-      return new StaticForecaster(options.steps);
+      return withoutModel(new StaticForecaster(options.steps));
     case 'extrapolate':
-      return new ExtrapolateForecaster(options.steps, historyOf(recording));
+      return withoutModel(new ExtrapolateForecaster(options.steps, historyOf(recording)));
     case 'recorded': {
-      if (options.predictions === undefined) {
-        throw new ConfigurationError({
-          code: 'forecaster.predictions',
-          message: '--forecaster recorded needs the stored answers',
-          remedy: 'give --predictions FILE.jsonl',
-        });
-      }
+      if (options.predictions === undefined)
+        throw missingOption('recorded', 'the stored answers', '--predictions FILE.jsonl');
       if (!(recording instanceof ClipRecording)) {
         throw new ConfigurationError({
           code: 'forecaster.recorded',
@@ -44,9 +55,44 @@ export async function makeForecaster(options: ForecasterOptions, recording: Reco
         });
       }
       const records = parsePredictionRecords(await readText(options.predictions));
-      return new RecordedForecaster(recordFor(records, recording.facts));
+      return withoutModel(new RecordedForecaster(recordFor(records, recording.facts)));
+    }
+    case 'bundle': {
+      if (options.bundle === undefined)
+        throw missingOption('bundle', 'a model', '--bundle DIR (of molmo-motion build)');
+      return openModelForecaster(options.bundle, options, recording);
     }
   }
+}
+
+function withoutModel(forecaster: Forecaster): OpenForecaster {
+  return { forecaster, lastRun: () => null, close: () => Promise.resolve() };
+}
+
+async function openModelForecaster(
+  folder: string,
+  options: ForecasterOptions,
+  recording: Recording,
+): Promise<OpenForecaster> {
+  const model = await Model.open(folder, 'forecast', options.model);
+  const close = (): Promise<void> => model.close();
+  if (model.bundle.description.architecture.trajectoryExpert) {
+    const network = new FlowModel(model);
+    return { forecaster: new FlowMatchingForecaster(network, options.seed), lastRun: () => network.lastRun, close };
+  }
+  const network = new AnswerModel(model);
+  // A clip may have fewer pictures than the model could take; the published models were trained with both.
+  const history = Math.min(network.maxImages, historyOf(recording));
+  const forecaster = new AutoregressiveForecaster(network, options.steps, history, options.maxNewTokens);
+  return { forecaster, lastRun: () => network.lastRun, close };
+}
+
+function missingOption(forecaster: string, what: string, option: string): ConfigurationError {
+  return new ConfigurationError({
+    code: `forecaster.${forecaster}`,
+    message: `--forecaster ${forecaster} needs ${what}`,
+    remedy: `give ${option}`,
+  });
 }
 
 /** A clip has as many history frames as it has; elsewhere three, as the released model. */

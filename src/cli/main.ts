@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './commands/bench.js';
+import { buildCommand } from './commands/build.js';
+import { pointCommand } from './commands/point.js';
+import { policyCommand } from './commands/policy.js';
 import { demoCommand } from './commands/demo.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { forecastCommand } from './commands/forecast.js';
@@ -41,6 +44,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     evaluateCommand,
     infoCommand,
     demoCommand,
+    buildCommand,
+    policyCommand,
+    pointCommand,
     benchCommand,
   ]) {
     program.addCommand(inherit(make(), program));

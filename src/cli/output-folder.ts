@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { outputError } from '../recordings/atomic-file.js';
+import { outputError } from '../files/atomic-file.js';
 
 /** @throws OutputError when the folder cannot be made. */
 export async function makeFolder(folder: string): Promise<void> {

@@ -38,19 +38,44 @@ export function progressBar(label: string): {
   update: (played: Nanoseconds, whole: Nanoseconds) => void;
   stop: () => void;
 } {
+  const tenths = (time: Nanoseconds): number => Math.round(toSeconds(time) * 10) / 10;
+  const bar = terminalBar(label, 's');
+  return {
+    update: (played, whole) => {
+      bar.update(tenths(played), tenths(whole));
+    },
+    stop: bar.stop,
+  };
+}
+
+/** A bar of megabytes. */
+export function byteBar(label: string): { update: (done: number, total: number) => void; stop: () => void } {
+  const bar = terminalBar(label, 'MB');
+  return {
+    update: (done, total) => {
+      bar.update(Math.round(done / 1e6), Math.round(total / 1e6));
+    },
+    stop: bar.stop,
+  };
+}
+
+function terminalBar(
+  label: string,
+  unit: string,
+): { update: (value: number, total: number) => void; stop: () => void } {
   if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
   const bar = new SingleBar({
-    format: `${label} [{bar}] {value}/{total} s | {eta_formatted} left`,
+    format: `${label} [{bar}] {value}/{total} ${unit} | {eta_formatted} left`,
     hideCursor: true,
     stream: process.stderr,
   });
   let started = false;
   return {
-    update: (played, whole) => {
-      const total = Math.round(toSeconds(whole) * 10) / 10;
+    update: (value, total) => {
       if (!started) bar.start(total, 0);
       started = true;
-      bar.update(Math.round(toSeconds(played) * 10) / 10);
+      bar.setTotal(total);
+      bar.update(value);
     },
     stop: () => {
       if (started) bar.stop();

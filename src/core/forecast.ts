@@ -18,6 +18,14 @@ export interface Forecast {
   readonly positions: readonly (readonly (Vector3 | null)[])[];
   /** The model's answer as text, where it answers in text. */
   readonly rawText?: string;
+  /** Token ids that the model read and, where it answers in tokens, wrote. */
+  readonly tokens?: AnswerTokens;
+}
+
+export interface AnswerTokens {
+  readonly inputIds: readonly number[];
+  /** The ending token included. */
+  readonly answer?: readonly number[];
 }
 
 /** @throws InputError `forecast.shape` when rows differ in length or a position is not finite. */

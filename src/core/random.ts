@@ -11,3 +11,16 @@ export function seededRandom(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
 }
+
+/** Standard normal numbers from uniform ones (Box and Muller). */
+export function normalNumbers(count: number, random: () => number): Float32Array {
+  const numbers = new Float32Array(count);
+  for (let i = 0; i < count; i += 2) {
+    // 1 - u is never 0, whose logarithm is infinite.
+    const radius = Math.sqrt(-2 * Math.log(1 - random()));
+    const angle = 2 * Math.PI * random();
+    numbers[i] = radius * Math.cos(angle);
+    if (i + 1 < count) numbers[i + 1] = radius * Math.sin(angle);
+  }
+  return numbers;
+}

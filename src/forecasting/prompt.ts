@@ -47,9 +47,13 @@ export function trainingAnswer(
   return formatTracks(frames, style === 'default' ? '3d object trajectories' : 'object points');
 }
 
-/** The question in the chat layout of Molmo2: the task's style prefix, one user turn, the opening of the answer. */
-export function chatText(question: string, style: string): string {
-  return `<|im_start|>user\n${style}: ${question}<|im_end|>\n<|im_start|>assistant\n`;
+/**
+ * The question in the chat layout of Molmo2: the style's prefix, one user turn, the opening of the answer.
+ * @param style null for the styles that are not written out, such as pointing.
+ */
+export function chatText(question: string, style: string | null): string {
+  const styled = style === null ? question : question === '' ? `${style}:` : `${style}: ${question}`;
+  return `<|im_start|>user\n${styled}<|im_end|>\n<|im_start|>assistant\n`;
 }
 
 /** Point 1 at t0. @throws InputError `prompt.history`. */

@@ -1,4 +1,5 @@
 import { InputError } from '../core/errors.js';
+import type { AnswerTokens } from '../core/forecast.js';
 import { roundHalfEven } from '../core/rounding.js';
 import type { Vector3 } from '../core/vector.js';
 import { parseFloatingPoint, parseInteger, PYTHON_SPACE, splitWords } from './python-numbers.js';
@@ -11,7 +12,10 @@ export type TrackFrames = ReadonlyMap<number, readonly TrackPoint[]>;
 
 /** The model answered, but not in the grammar of tracks: cut off, or something else. */
 export class UnparsableAnswerError extends InputError {
-  constructor(readonly rawText: string) {
+  constructor(
+    readonly rawText: string,
+    readonly tokens?: AnswerTokens,
+  ) {
     const start = rawText.length > 80 ? `${rawText.slice(0, 80)}...` : rawText;
     super({
       code: 'forecast.unparsable',

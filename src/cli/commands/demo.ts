@@ -20,6 +20,7 @@ export function demoCommand(): Command {
         steps: DEFAULT_STEPS,
         period: 1,
         seed: 0,
+        provider: 'cpu',
       });
       const { forecasts } = report.stages.forecasting;
       if (options.json) printJson(report);

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { evaluatePredictions, type PredictionsReport } from '../../evaluation/predictions.js';
 import type { MetricVariant } from '../../evaluation/metrics.js';
-import { writeAtomically } from '../../recordings/atomic-file.js';
+import { writeAtomically } from '../../files/atomic-file.js';
 import { readText } from '../input-file.js';
 import { printTable, say, toJson } from '../terminal.js';
 

@@ -7,7 +7,7 @@ import type { Pixel } from '../../core/vector.js';
 import { CameraModel } from '../../geometry/camera-model.js';
 import { liftClicks, liftMask, POINT_COUNT } from '../../grounding/lift-points.js';
 import { growRegion } from '../../grounding/region-growing.js';
-import { writeAtomically } from '../../recordings/atomic-file.js';
+import { writeAtomically } from '../../files/atomic-file.js';
 import { decodeColorFile } from '../../sensing/color-image.js';
 import { decodeDepthFile, MILLIMETRES } from '../../sensing/depth-image.js';
 import { checkImageSize } from '../../sensing/camera-info.js';

@@ -2,16 +2,26 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import { replay, type ReplayOutcome, type ReplayReport } from '../../node/replay.js';
-import { writeAtomically } from '../../recordings/atomic-file.js';
+import { writeAtomically } from '../../files/atomic-file.js';
 import { openRecording } from '../../recordings/open-recording.js';
 import { overlayPng } from '../../visualization/overlay.js';
 import { anyNumber, cameraClick, countingNumber, positiveNumber, wholeNumber, type CameraClick } from '../arguments.js';
-import { DEFAULT_STEPS, FORECASTER_NAMES, makeForecaster, type ForecasterName } from '../forecasters.js';
+import {
+  DEFAULT_STEPS,
+  FORECASTER_NAMES,
+  makeForecaster,
+  type ForecasterName,
+  type OpenForecaster,
+} from '../forecasters.js';
+import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
+import type { Recording } from '../../recordings/recording.js';
 import { interruptible } from '../interruption.js';
 import { makeFolder } from '../output-folder.js';
 import { printJson, progressBar, say, toJson } from '../terminal.js';
 
-export interface ReplayCommandOptions {
+export interface ReplayCommandOptions extends ModelCommandOptions {
+  readonly forecastBundle?: string;
+  readonly maxNewTokens?: number;
   readonly out: string;
   readonly forecaster: ForecasterName;
   readonly predictions?: string;
@@ -28,67 +38,93 @@ export interface ReplayCommandOptions {
 }
 
 export function replayCommand(): Command {
-  return new Command('replay')
-    .description('play a recording through the stages: query points, forecasts, pictures and a report')
-    .argument('<recording>', 'MCAP file or rosbag2 directory, MolmoSpaces .h5, or clip directory')
-    .requiredOption('--out <dir>', 'folder for replay.mcap, report.json and overlay.png')
-    .addOption(new Option('--forecaster <name>', 'who forecasts').choices(FORECASTER_NAMES).default('extrapolate'))
-    .option('--predictions <file>', 'stored answers (predictions.jsonl) for --forecaster recorded')
-    .option('--steps <n>', 'future steps of the baselines', countingNumber, DEFAULT_STEPS)
-    .option('--instruction <text>', 'what to do, in place of the recorded instruction')
-    .option('--trajectory <n>', 'trajectory of a MolmoSpaces file (default: the first)', wholeNumber)
-    .option(
-      '--camera <name>',
-      'camera that forecasts start from (default: that of the tracks, else the first with depth)',
-    )
-    .option(
-      '--click <[camera:]x,y>',
-      'pixel on the object, at the first moment that camera has its history; repeatable',
-      cameraClick,
-    )
-    .option('--period <seconds>', 'least time between two forecasts', positiveNumber, 1)
-    .option('--seed <n>', 'seed of everything that is drawn', wholeNumber, 0)
-    .option('--from <seconds>', 'start of the part to play', anyNumber)
-    .option('--duration <seconds>', 'length of the part to play', positiveNumber)
-    .option('--json', 'print the report to stdout')
-    .action(async (location: string, options: ReplayCommandOptions) => {
-      const report = await runReplay(location, options);
-      if (options.json) printJson(report);
-      else summarize(report, options.out);
-    });
+  return withModelOptions(
+    new Command('replay')
+      .description('play a recording through the stages: query points, forecasts, pictures and a report')
+      .argument('<recording>', 'MCAP file or rosbag2 directory, MolmoSpaces .h5, or clip directory')
+      .requiredOption('--out <dir>', 'folder for replay.mcap, report.json and overlay.png')
+      .addOption(
+        new Option('--forecaster <name>', 'who forecasts')
+          .choices(FORECASTER_NAMES.filter((name) => name !== 'bundle'))
+          .default('extrapolate'),
+      )
+      .option('--predictions <file>', 'stored answers (predictions.jsonl) for --forecaster recorded')
+      .option('--steps <n>', 'future steps of the baselines', countingNumber, DEFAULT_STEPS)
+      .option('--instruction <text>', 'what to do, in place of the recorded instruction')
+      .option('--trajectory <n>', 'trajectory of a MolmoSpaces file (default: the first)', wholeNumber)
+      .option(
+        '--camera <name>',
+        'camera that forecasts start from (default: that of the tracks, else the first with depth)',
+      )
+      .option(
+        '--click <[camera:]x,y>',
+        'pixel on the object, at the first moment that camera has its history; repeatable',
+        cameraClick,
+      )
+      .option('--period <seconds>', 'least time between two forecasts', positiveNumber, 1)
+      .option('--seed <n>', 'seed of everything that is drawn', wholeNumber, 0)
+      .option('--from <seconds>', 'start of the part to play', anyNumber)
+      .option('--duration <seconds>', 'length of the part to play', positiveNumber)
+      .option('--forecast-bundle <dir>', 'model bundle (of build --task forecast) that forecasts')
+      .option('--max-new-tokens <n>', 'longest answer of that bundle (default: 160 for each step)', countingNumber)
+      .option('--json', 'print the report to stdout'),
+  ).action(async (location: string, options: ReplayCommandOptions) => {
+    const report = await runReplay(location, options);
+    if (options.json) printJson(report);
+    else summarize(report, options.out);
+  });
 }
 
 /** Writes the three files of a replay. Nothing stands under a final name when it fails or is cancelled. */
 export async function runReplay(location: string, options: ReplayCommandOptions): Promise<ReplayReport> {
   const recording = await openRecording(location, { trajectory: options.trajectory });
   try {
-    const forecaster = await makeForecaster(options, recording);
-    await makeFolder(options.out);
-    const bar = progressBar('replay');
-    const outcome = await interruptible((signal) =>
-      replay(recording, {
-        forecaster,
-        recordTo: path.join(options.out, 'replay.mcap'),
-        ...(options.instruction !== undefined && { instruction: options.instruction }),
-        ...(options.click && { clicks: options.click }),
-        ...(options.camera !== undefined && { camera: options.camera }),
-        periodS: options.period,
-        seed: options.seed,
-        ...(options.from !== undefined && { fromS: options.from }),
-        ...(options.duration !== undefined && { durationS: options.duration }),
-        signal,
-        onProgress: bar.update,
-      }),
-    ).finally(bar.stop);
-    await writeAtomically(path.join(options.out, 'report.json'), `${toJson(outcome.report)}\n`);
-    const overlay = await overlayOf(outcome);
-    // A picture of an earlier replay must not stand beside this report.
-    if (overlay) await writeAtomically(path.join(options.out, 'overlay.png'), overlay);
-    else await rm(path.join(options.out, 'overlay.png'), { force: true });
-    return outcome.report;
+    const open = await makeForecaster(
+      {
+        ...options,
+        ...(options.forecastBundle !== undefined && { forecaster: 'bundle', bundle: options.forecastBundle }),
+        model: modelOptions(options),
+      },
+      recording,
+    );
+    try {
+      return await replayInto(recording, open, options);
+    } finally {
+      await open.close();
+    }
   } finally {
     await recording.close();
   }
+}
+
+async function replayInto(
+  recording: Recording,
+  { forecaster }: OpenForecaster,
+  options: ReplayCommandOptions,
+): Promise<ReplayReport> {
+  await makeFolder(options.out);
+  const bar = progressBar('replay');
+  const outcome = await interruptible((signal) =>
+    replay(recording, {
+      forecaster,
+      recordTo: path.join(options.out, 'replay.mcap'),
+      ...(options.instruction !== undefined && { instruction: options.instruction }),
+      ...(options.click && { clicks: options.click }),
+      ...(options.camera !== undefined && { camera: options.camera }),
+      periodS: options.period,
+      seed: options.seed,
+      ...(options.from !== undefined && { fromS: options.from }),
+      ...(options.duration !== undefined && { durationS: options.duration }),
+      signal,
+      onProgress: bar.update,
+    }),
+  ).finally(bar.stop);
+  await writeAtomically(path.join(options.out, 'report.json'), `${toJson(outcome.report)}\n`);
+  const overlay = await overlayOf(outcome);
+  // A picture of an earlier replay must not stand beside this report.
+  if (overlay) await writeAtomically(path.join(options.out, 'overlay.png'), overlay);
+  else await rm(path.join(options.out, 'overlay.png'), { force: true });
+  return outcome.report;
 }
 
 export async function overlayOf({ highlight }: ReplayOutcome): Promise<Buffer | null> {

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { InputError } from '../../core/errors.js';
 import { filterTracks, PIPELINE_DEFAULTS } from '../../forecasting/tracks/filter-tracks.js';
 import { pointMotion, type PointMotion } from '../../forecasting/tracks/point-motion.js';
-import { writeAtomically } from '../../recordings/atomic-file.js';
+import { writeAtomically } from '../../files/atomic-file.js';
 import type { Tensor } from '../../tensors/npy.js';
 import { decodeNpz, encodeNpz, tensorOf } from '../../tensors/npz.js';
 import { anyNumber, countingNumber, positiveNumber } from '../arguments.js';

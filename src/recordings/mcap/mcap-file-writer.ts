@@ -4,7 +4,7 @@ import type { Qos } from '../../bus/bus.js';
 import { schemaTextOf } from '../../bus/definitions.js';
 import type { MessageType } from '../../bus/messages.js';
 import type { Nanoseconds } from '../../core/time.js';
-import { AtomicFile } from '../atomic-file.js';
+import { AtomicFile } from '../../files/atomic-file.js';
 import {
   channelRecord,
   chunkHead,

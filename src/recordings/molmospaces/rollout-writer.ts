@@ -4,7 +4,7 @@ import h5wasm, { File, type Group } from 'h5wasm/node';
 import type { DepthImage, RgbImage } from '../../core/images.js';
 import { InputError } from '../../core/errors.js';
 import { encodeNpz } from '../../tensors/npz.js';
-import { outputError, writeAtomically } from '../atomic-file.js';
+import { outputError, writeAtomically } from '../../files/atomic-file.js';
 import { packDepth } from '../video/packed-depth.js';
 import { VideoWriter } from '../video/video-writer.js';
 import { loadLibrary } from './hdf5.js';

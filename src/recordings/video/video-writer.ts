@@ -9,7 +9,7 @@ import {
 } from 'node-av/constants';
 import type { RgbImage } from '../../core/images.js';
 import { InputError } from '../../core/errors.js';
-import { outputError } from '../atomic-file.js';
+import { outputError } from '../../files/atomic-file.js';
 
 /** `color` is H.264 with 4:2:0 chroma; `packed-depth` keeps red, green and blue apart (4:4:4), as two of them hold the depth. */
 export type VideoContent = 'color' | 'packed-depth';

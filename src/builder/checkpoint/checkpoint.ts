@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describeError, InputError } from '../../core/errors.js';
+import { readSafetensorsFolder } from '../../tensors/safetensors.js';
+import type { StoredTensor } from '../../tensors/stored-tensor.js';
+import { readTorchFile } from '../../tensors/torch-file.js';
+import { checkInventory, expectedTensors } from '../inventory.js';
+import type { CheckpointDescription, Task } from './description.js';
+import { readHuggingFaceConfig } from './hugging-face-config.js';
+import { readNativeConfig } from './native-config.js';
+
+export interface Checkpoint {
+  readonly folder: string;
+  readonly description: CheckpointDescription;
+  /** By native name, checked against the architecture; nothing is loaded. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Files that say what the checkpoint is, for the record. */
+  readonly configFiles: readonly string[];
+}
+
+/**
+ * Opens a checkpoint folder, native (config.yaml, model.pt) or Hugging Face (config.json, safetensors).
+ * @throws InputError `checkpoint.none`, `checkpoint.config`, `checkpoint.option`, `checkpoint.tensor`, and those of the tensor files.
+ */
+export async function openCheckpoint(folder: string, task: Task): Promise<Checkpoint> {
+  const file = (name: string): string => path.join(folder, name);
+  if (existsSync(file('config.yaml'))) {
+    const description = readNativeConfig(file('config.yaml'), await readFile(file('config.yaml'), 'utf8'), task);
+    if (!existsSync(file('model.pt'))) {
+      throw noCheckpoint(
+        folder,
+        existsSync(file('model_and_optim'))
+          ? 'it holds a sharded training checkpoint (model_and_optim); unshard it with the published convert_to_unsharded.py'
+          : 'it has config.yaml but no model.pt',
+      );
+    }
+    const tensors = await readTorchFile(file('model.pt'));
+    checkInventory(file('model.pt'), expectedTensors(description.architecture), tensors);
+    return { folder, description, tensors, configFiles: ['config.yaml'] };
+  }
+  if (existsSync(file('config.json'))) {
+    const files = {
+      config: await readJson(file('config.json')),
+      processor: await readJson(file('processor_config.json'), {}),
+      imageProcessor: await readJson(file('preprocessor_config.json'), {}),
+      videoProcessor: await readJson(file('video_preprocessor_config.json'), {}),
+    };
+    const description = readHuggingFaceConfig(folder, files, task);
+    const tensors = nativeNames(await readSafetensorsFolder(folder));
+    checkInventory(folder, expectedTensors(description.architecture), tensors);
+    return { folder, description, tensors, configFiles: ['config.json'] };
+  }
+  throw noCheckpoint(folder, 'it has neither config.yaml (native) nor config.json (Hugging Face)');
+}
+
+/** The port puts `model.` before every name, and attention and MLP of a decoder block into modules of their own. */
+function nativeNames(tensors: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, StoredTensor> {
+  return new Map(
+    [...tensors].map(([name, tensor]) => {
+      const native =
+        name === 'lm_head.weight'
+          ? 'transformer.ff_out.weight'
+          : name.replace(/^model\./, '').replace(/^(transformer\.blocks\.\d+)\.(?:self_attn|mlp)\./, '$1.');
+      return [native, { ...tensor, name: native }];
+    }),
+  );
+}
+
+async function readJson(file: string, otherwise?: unknown): Promise<unknown> {
+  if (otherwise !== undefined && !existsSync(file)) return otherwise;
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as unknown;
+  } catch (cause) {
+    throw new InputError({
+      code: 'checkpoint.config',
+      message: `${file} cannot be read: ${describeError(cause)}`,
+      remedy: 'copy it from the checkpoint again',
+      cause,
+    });
+  }
+}
+
+function noCheckpoint(folder: string, why: string): InputError {
+  return new InputError({
+    code: 'checkpoint.none',
+    message: `${folder} is no checkpoint: ${why}`,
+    remedy:
+      'name a folder with config.yaml and model.pt, or with config.json and model.safetensors (or its shards and index)',
+  });
+}

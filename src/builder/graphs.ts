@@ -1,0 +1,108 @@
+import type { Architecture } from '../inference/architecture.js';
+import type { Layout, TokenIds } from '../inference/model-input.js';
+import type { StoredTensor } from '../tensors/stored-tensor.js';
+import { Algebra } from '../onnx/algebra.js';
+import type { Tensor } from '../onnx/graph.js';
+import { actionExpert } from './parts/action-expert.js';
+import { connectImages } from './parts/connector.js';
+import { greedyAnswer } from './parts/decoding-loop.js';
+import { LanguageModel, type LayerCache } from './parts/language.js';
+import { patchesOfImages } from './parts/pixels.js';
+import { trajectoryExpert } from './parts/trajectory-expert.js';
+import { visionTransformer } from './parts/vision.js';
+import { Weights, type BuildType, type WeightFiles } from './weights/weights.js';
+
+export interface GraphPlan {
+  readonly architecture: Architecture;
+  readonly resizeBottleneck: boolean;
+  readonly layout: Layout;
+  readonly tokens: TokenIds;
+  readonly type: BuildType;
+}
+
+/** What the prompt leaves behind. */
+interface Prompt {
+  readonly hidden: readonly Tensor[];
+  readonly caches: readonly LayerCache[];
+  /** Tokens, int64 scalar. */
+  readonly length: Tensor;
+}
+
+/**
+ * The model of a bundle, from uint8 pixels and token ids to the decision, as the bytes of a .onnx file. An action expert makes it a policy, a
+ * trajectory expert a flow-matching forecaster; otherwise it answers in tokens.
+ * @param tracing also returns named intermediate values.
+ */
+export function buildGraph(
+  plan: GraphPlan,
+  stored: ReadonlyMap<string, StoredTensor>,
+  files: WeightFiles,
+  tracing: boolean,
+): Uint8Array {
+  const g = new Algebra({ tracing });
+  const weights = new Weights(g, stored, files, plan.type);
+  const language = new LanguageModel(weights, plan.architecture.language);
+  const prompt = readPrompt(g, weights, language, plan);
+  const { actionExpert: expert, trajectoryExpert: trajectory } = plan.architecture;
+  if (expert) {
+    const state = g.input('state', 'float32', [1, expert.stateSize]);
+    const noise = g.input('noise', 'float32', [1, expert.horizon, expert.actionSize]);
+    const actions = g.within('action_expert', () =>
+      actionExpert(g, weights, expert, plan.architecture.language, prompt.hidden, state, noise),
+    );
+    g.output('actions', actions, [1, expert.horizon, expert.actionSize]);
+  } else if (trajectory) {
+    const { points, history, horizon } = trajectory;
+    const past = g.input('history', 'float32', [points, history, 3]);
+    const noise = g.input('noise', 'float32', [points, horizon, 3]);
+    const path = g.within('trajectory_expert', () =>
+      trajectoryExpert(g, weights, trajectory, plan.architecture.language, prompt.hidden, past, noise),
+    );
+    g.output('trajectory', path, [points, horizon, 3]);
+  } else {
+    const maxNewTokens = g.input('max_new_tokens', 'int64', []);
+    const answer = g.within('answer', () => answerTokens(g, language, prompt, maxNewTokens, plan));
+    g.output('tokens', answer, ['steps']);
+  }
+  return g.toModel();
+}
+
+/** Pictures and token ids through vision tower, connector and decoder. */
+function readPrompt(g: Algebra, weights: Weights, language: LanguageModel, plan: GraphPlan): Prompt {
+  const { architecture, layout, tokens } = plan;
+  const count = layout.kind === 'images' ? layout.maxImages : layout.maxFrames;
+  const numbered = Array.from({ length: count }, (_, k) => k);
+  const images = numbered.map((k) => g.input(`image_${k}`, 'uint8', [`height_${k}`, `width_${k}`, 3]));
+  const tiles = layout.kind === 'images' && layout.crops === 'overlap-and-resize-c2';
+  const tilings = tiles ? numbered.map((k) => g.input(`tiling_${k}`, 'int64', [2])) : [];
+  const inputIds = g.input('input_ids', 'int64', [1, 'tokens']);
+  const tokenPooling = g.input('token_pooling', 'int64', ['image_tokens', 'window']);
+  const patches = patchesOfImages(g, images, tilings, {
+    vision: architecture.vision,
+    resizeBottleneck: plan.resizeBottleneck,
+    layout: layout.kind === 'images' ? layout : null,
+  });
+  const features = g.within('vision', () => visionTransformer(g, weights, architecture.vision, patches));
+  const imageFeatures = g.within('connector', () =>
+    connectImages(g, weights, architecture.vision, architecture.connector, features, tokenPooling),
+  );
+  return g.within('language', () => {
+    const ids = g.squeeze(inputIds, [0]);
+    const embeddings = language.addImageFeatures(g, language.embed(g, ids), ids, imageFeatures, tokens);
+    g.trace('embeddings', embeddings, ['tokens', architecture.language.width]);
+    const { hidden, caches } = language.prompt(g, embeddings, language.promptMask(g, ids, tokens));
+    if (g.tracing) g.trace('ln_f', language.finalNorm(g, hidden.at(-1)!), ['tokens', architecture.language.width]);
+    return { hidden, caches, length: g.size(ids, 0) };
+  });
+}
+
+function answerTokens(
+  g: Algebra,
+  language: LanguageModel,
+  { hidden, caches, length }: Prompt,
+  maxNewTokens: Tensor,
+  { tokens }: GraphPlan,
+): Tensor {
+  const last = g.slice(hidden.at(-1)!, 0, -1, Number.MAX_SAFE_INTEGER);
+  return greedyAnswer(g, language, last, caches, length, maxNewTokens, tokens.eos);
+}

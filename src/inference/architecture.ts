@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import { roundHalfEven } from '../core/rounding.js';
+
+/** Sizes and options of the networks, in the terms of the papers. A bundle states them, and a graph is built from nothing else. */
+
+const count = z.number().int().positive();
+const index = z.number().int().nonnegative();
+const positive = z.number().positive();
+
+/** SigLIP2 vision transformer: patches in, block outputs (`taps`) side by side out. */
+export const visionSchema = z.strictObject({
+  /** Height and width of a crop, pixels. */
+  cropSize: z.tuple([count, count]),
+  patchSize: count,
+  width: count,
+  heads: count,
+  kvHeads: count,
+  headSize: count,
+  mlpWidth: count,
+  /** Blocks that run: those above the highest tap are not needed. */
+  blocks: count,
+  /** Blocks in the checkpoint's files. */
+  storedBlocks: count,
+  /** Block whose outputs are used, in the order in which they are put side by side. */
+  taps: z.array(index).min(1),
+  activation: z.enum(['gelu_tanh', 'gelu']),
+  epsilon: positive,
+});
+
+/** From patch features to one feature for each image token. */
+export const connectorSchema = z.strictObject({
+  /** Query of the attention: the mean of the window's patches or its first one; `mean` has no attention. */
+  pooling: z.enum(['attention_meanq', 'attention', 'mean']),
+  /** Whether empty slots of a window are left out; otherwise they take part as zeros. */
+  maskEmpty: z.boolean(),
+  projector: z.enum(['mlp', 'linear']),
+  /** Inner width of the `mlp` projector. */
+  projectorWidth: count,
+});
+
+/** Qwen3 decoder. */
+export const languageSchema = z.strictObject({
+  width: count,
+  heads: count,
+  kvHeads: count,
+  headSize: count,
+  /** Inner width of the gated MLP: half of the fused projection. */
+  mlpWidth: count,
+  layers: count,
+  ropeTheta: positive,
+  epsilon: positive,
+  qkvBias: z.boolean(),
+  /** RMSNorm of queries and keys: of every head, of the whole width, or none. */
+  qkNorm: z.enum(['head', 'width', 'none']),
+  /** Norms behind attention and MLP instead of before them. */
+  normAfter: z.boolean(),
+  /** Rows of the base embedding, and logits. */
+  vocabulary: count,
+  /** Rows behind the base embedding, for image tokens and their like; never predicted. */
+  additionalVocabulary: z.number().int().nonnegative(),
+  tiedEmbedding: z.boolean(),
+  /** Longest sequence, prompt and answer together. */
+  maxLength: count,
+  /**
+   * Which image tokens see later ones: all of each other (`image_tokens`), those up to the same frame (`within_image`), or none (`causal`).
+   */
+  imageAttention: z.enum(['image_tokens', 'within_image', 'causal']),
+});
+
+/** MolmoBot's ActionExpert: a diffusion transformer over an action chunk, conditioned on the decoder's layers. */
+export const actionExpertSchema = z.strictObject({
+  width: count,
+  heads: count,
+  blocks: count,
+  mlpWidth: count,
+  timeWidth: count,
+  /** Rows of the position table. */
+  maxHorizon: count,
+  contextNorm: z.boolean(),
+  /** Decoder layer that each block looks at; `mean` averages all. */
+  layerMode: z.enum(['per_layer', 'even', 'last', 'mean']),
+  stateMode: z.enum(['cross_attn', 'self_attn', 'skip', 'zero']),
+  actionSize: count,
+  stateSize: count,
+  horizon: count,
+  flowSteps: count,
+});
+
+/**
+ * Flow-matching forecaster after the MolmoMotion paper (2.2, D.1, D.4). What the paper does not state is a setting here; no weights were ever
+ * released, so a checkpoint of it is always one's own.
+ */
+export const trajectoryExpertSchema = z.strictObject({
+  width: count,
+  heads: count,
+  blocks: count,
+  mlpWidth: count,
+  timeWidth: count,
+  contextNorm: z.boolean(),
+  layerMode: z.enum(['per_layer', 'even', 'last', 'mean']),
+  points: count,
+  history: count,
+  horizon: count,
+  flowSteps: count,
+  /** Of the rotary angles along the point and the frame axis. */
+  pointTheta: positive,
+  frameTheta: positive,
+  /** Units of the network in a metre. */
+  unitsPerMetre: positive,
+});
+
+export const architectureSchema = z.strictObject({
+  vision: visionSchema,
+  connector: connectorSchema,
+  language: languageSchema,
+  actionExpert: actionExpertSchema.optional(),
+  trajectoryExpert: trajectoryExpertSchema.optional(),
+});
+
+export type VisionArchitecture = z.infer<typeof visionSchema>;
+export type ConnectorArchitecture = z.infer<typeof connectorSchema>;
+export type LanguageArchitecture = z.infer<typeof languageSchema>;
+export type ActionExpertArchitecture = z.infer<typeof actionExpertSchema>;
+export type TrajectoryExpertArchitecture = z.infer<typeof trajectoryExpertSchema>;
+export type Architecture = z.infer<typeof architectureSchema>;
+
+/** Rows and columns of patches in a crop. */
+export function patchGrid({ cropSize: [height, width], patchSize }: VisionArchitecture): readonly [number, number] {
+  return [height / patchSize, width / patchSize];
+}
+
+/**
+ * Decoder layer for each block of an expert; null stands for the mean over all.
+ * `even` spreads the blocks over the layers, first and last included; halves round to even, as Python's `round`.
+ */
+export function layersOfBlocks(
+  mode: ActionExpertArchitecture['layerMode'],
+  blocks: number,
+  layers: number,
+): (number | null)[] {
+  return Array.from({ length: blocks }, (_, block) => {
+    switch (mode) {
+      case 'per_layer':
+        return block;
+      case 'last':
+        return layers - 1;
+      case 'mean':
+        return null;
+      case 'even':
+        return blocks === 1 ? layers - 1 : roundHalfEven((block * (layers - 1)) / (blocks - 1));
+    }
+  });
+}
