@@ -1,5 +1,5 @@
 import type { Architecture } from '../inference/architecture.js';
-import type { Layout, TokenIds } from '../inference/model-input.js';
+import type { ImageLayout, Layout, TokenIds } from '../inference/model-input.js';
 import type { StoredTensor } from '../tensors/stored-tensor.js';
 import { Algebra } from '../onnx/algebra.js';
 import type { Tensor } from '../onnx/graph.js';
@@ -7,7 +7,7 @@ import { actionExpert } from './parts/action-expert.js';
 import { connectImages } from './parts/connector.js';
 import { greedyAnswer } from './parts/decoding-loop.js';
 import { LanguageModel, type LayerCache } from './parts/language.js';
-import { patchesOfImages } from './parts/pixels.js';
+import { patchesOfImages, type PixelOptions } from './parts/pixels.js';
 import { trajectoryExpert } from './parts/trajectory-expert.js';
 import { visionTransformer } from './parts/vision.js';
 import { Weights, type BuildType, type WeightFiles } from './weights/weights.js';
@@ -67,20 +67,34 @@ export function buildGraph(
   return g.toModel();
 }
 
+/** The way of the pixels alone: images and tilings in; `pixels` (uint8) and `patches` (float32) of all crops out. */
+export function buildPixelGraph(images: number, options: PixelOptions): Uint8Array {
+  const g = new Algebra({ tracing: true });
+  patchesOfImages(g, ...imagePorts(g, images, options.layout), options);
+  return g.toModel();
+}
+
+/** A place for each image, and for its tiling where the layout tiles. */
+function imagePorts(g: Algebra, count: number, layout: ImageLayout | null): [images: Tensor[], tilings: Tensor[]] {
+  const numbered = Array.from({ length: count }, (_, k) => k);
+  return [
+    numbered.map((k) => g.input(`image_${k}`, 'uint8', [`height_${k}`, `width_${k}`, 3])),
+    layout?.crops === 'overlap-and-resize-c2' ? numbered.map((k) => g.input(`tiling_${k}`, 'int64', [2])) : [],
+  ];
+}
+
 /** Pictures and token ids through vision tower, connector and decoder. */
 function readPrompt(g: Algebra, weights: Weights, language: LanguageModel, plan: GraphPlan): Prompt {
   const { architecture, layout, tokens } = plan;
   const count = layout.kind === 'images' ? layout.maxImages : layout.maxFrames;
-  const numbered = Array.from({ length: count }, (_, k) => k);
-  const images = numbered.map((k) => g.input(`image_${k}`, 'uint8', [`height_${k}`, `width_${k}`, 3]));
-  const tiles = layout.kind === 'images' && layout.crops === 'overlap-and-resize-c2';
-  const tilings = tiles ? numbered.map((k) => g.input(`tiling_${k}`, 'int64', [2])) : [];
+  const imageLayout = layout.kind === 'images' ? layout : null;
+  const [images, tilings] = imagePorts(g, count, imageLayout);
   const inputIds = g.input('input_ids', 'int64', [1, 'tokens']);
   const tokenPooling = g.input('token_pooling', 'int64', ['image_tokens', 'window']);
   const patches = patchesOfImages(g, images, tilings, {
     vision: architecture.vision,
     resizeBottleneck: plan.resizeBottleneck,
-    layout: layout.kind === 'images' ? layout : null,
+    layout: imageLayout,
   });
   const features = g.within('vision', () => visionTransformer(g, weights, architecture.vision, patches));
   const imageFeatures = g.within('connector', () =>

@@ -4,6 +4,7 @@ import { benchCommand } from './commands/bench.js';
 import { buildCommand } from './commands/build.js';
 import { pointCommand } from './commands/point.js';
 import { policyCommand } from './commands/policy.js';
+import { parityCommand } from './commands/parity.js';
 import { demoCommand } from './commands/demo.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { forecastCommand } from './commands/forecast.js';
@@ -47,6 +48,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     buildCommand,
     policyCommand,
     pointCommand,
+    parityCommand,
     benchCommand,
   ]) {
     program.addCommand(inherit(make(), program));

@@ -111,7 +111,7 @@ export function mergeHeads(g: Algebra, { weights, name, width }: ExpertAttention
 
 /** fc1, exact GELU, fc2. */
 export function expertMlp(g: Algebra, weights: Weights, block: string, x: Tensor): Tensor {
-  const inner = g.gelu(weights.linear(g, x, `${block}.mlp.fc1`), 'none');
+  const inner = g.gelu(weights.linear(g, x, `${block}.mlp.fc1`));
   return g.cast(weights.linear(g, inner, `${block}.mlp.fc2`), 'float32');
 }
 

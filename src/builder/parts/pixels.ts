@@ -7,8 +7,11 @@ const CHANNELS = 3;
 /** Of MolmoBot's antialiased detour (`use_resize_bottleneck`). */
 const BOTTLENECK = 224;
 
+/** What of the vision tower the pixels depend on. */
+export type CropShape = Pick<VisionArchitecture, 'cropSize' | 'patchSize'>;
+
 export interface PixelOptions {
-  readonly vision: VisionArchitecture;
+  readonly vision: CropShape;
   readonly resizeBottleneck: boolean;
   /** Null for frames of a video, which are resized whole. */
   readonly layout: ImageLayout | null;
@@ -57,7 +60,7 @@ function cropsOfImage(g: Algebra, image: Tensor, tiling: Tensor | undefined, opt
 }
 
 /** Overlapping crops of the enlarged image, row by row. */
-function tiles(g: Algebra, flat: Tensor, tiling: Tensor, vision: VisionArchitecture, layout: ImageLayout): Tensor {
+function tiles(g: Algebra, flat: Tensor, tiling: Tensor, vision: CropShape, layout: ImageLayout): Tensor {
   const [before, after] = layout.overlapMargins;
   const margin = (before + after) * vision.patchSize;
   const [height, width] = vision.cropSize;
@@ -77,7 +80,7 @@ function tiles(g: Algebra, flat: Tensor, tiling: Tensor, vision: VisionArchitect
 }
 
 /** [crops, height, width * 3] -> [crops, patches, patch * patch * 3]. */
-function patchify(g: Algebra, crops: Tensor, { cropSize, patchSize }: VisionArchitecture): Tensor {
+function patchify(g: Algebra, crops: Tensor, { cropSize, patchSize }: CropShape): Tensor {
   const [rows, columns] = [cropSize[0] / patchSize, cropSize[1] / patchSize];
   const grid = g.reshape(crops, [-1, rows, patchSize, columns, patchSize * CHANNELS]);
   return g.reshape(g.transpose(grid, [0, 1, 3, 2, 4]), [-1, rows * columns, patchSize * patchSize * CHANNELS]);

@@ -61,9 +61,7 @@ function visionBlock(
   );
   const merged = g.reshape(attended, [-1, vision.heads * vision.headSize]);
   const seen = g.add(x, g.cast(weights.linear(g, merged, `${block}.attention.wo`), 'float32'));
-  const inner = g.gelu(
-    weights.linear(g, norm('ffn_norm', seen), `${block}.feed_forward.w1`),
-    vision.activation === 'gelu' ? 'none' : 'tanh',
-  );
+  const wide = weights.linear(g, norm('ffn_norm', seen), `${block}.feed_forward.w1`);
+  const inner = vision.activation === 'gelu' ? g.gelu(wide) : g.geluTanh(wide);
   return g.add(seen, g.cast(weights.linear(g, inner, `${block}.feed_forward.w2`), 'float32'));
 }
