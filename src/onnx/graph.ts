@@ -167,8 +167,10 @@ export class Scope {
   trace(name: string, tensor: Tensor, dimensions: Dimensions): void {
     if (!this.tracing) return;
     if (this.#isBody) throw new Error(`the value ${name} cannot be traced inside a body`);
+    const isHalf = tensor.type === 'float16' || tensor.type === 'bfloat16';
+    const shown = isHalf ? this.node('Cast', [tensor], 'float32', { to: { int: DATA_TYPES.float32 } }) : tensor;
     // An identity of its own: one value may be shown under two names, or be an output as well.
-    this.output(name, tensor, dimensions, this.#parts.traced);
+    this.output(name, shown, dimensions, this.#parts.traced);
   }
 
   /** An output of the model. */

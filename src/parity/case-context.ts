@@ -12,13 +12,13 @@ import { decodeColorFile } from '../sensing/color-image.js';
 
 export interface ParityOptions {
   readonly type: BuildType;
-  readonly model: Omit<ModelOptions, 'trace'>;
+  readonly model: ModelOptions;
   /** Folder of the tokenizer for checkpoints that only name theirs; found beside the cases when left out. */
   readonly tokenizer?: string | undefined;
 }
 
-/** Least tolerance of floats by type of the weights; null means that differences are reported and not judged. */
-export const LEAST_TOLERANCE: Readonly<Record<BuildType, number | null>> = {
+/** Tolerance of floats by type of the weights, as `CaseReport` takes it. */
+export const COARSE_TOLERANCE: Readonly<Record<BuildType, number | null>> = {
   fp32: 0,
   fp16: 2e-2,
   bf16: null,

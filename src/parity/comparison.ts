@@ -21,17 +21,20 @@ export type Numbers = ArrayLike<number> | ArrayLike<bigint>;
 export class CaseReport {
   readonly rows: Comparison[] = [];
   readonly #case: string;
-  readonly #scale: number | null;
+  readonly #coarse: number | null;
 
-  /** @param leastTolerance widens the tolerance of floats for coarser weights; null only reports them. */
-  constructor(name: string, leastTolerance: number | null = 0) {
+  /**
+   * @param coarseTolerance of floats where the weights are coarser than the reference's, as a part of the stage's largest value (or of 1); null
+   * only reports them. Goldens are made so that errors show: rounding their weights to float16, and nothing else, moves values by up to 1 %.
+   */
+  constructor(name: string, coarseTolerance: number | null = 0) {
     this.#case = name;
-    this.#scale = leastTolerance;
+    this.#coarse = coarseTolerance;
   }
 
   floats(stage: string, actual: Numbers, expected: Numbers, tolerance: number): void {
     const difference = largestDifference(actual, expected);
-    const allowed = this.#scale === null ? null : Math.max(tolerance, this.#scale);
+    const allowed = this.#coarse === null ? null : Math.max(tolerance, this.#coarse * Math.max(1, largest(expected)));
     // Not "greater than": a difference that is no number fails too.
     const verdict = allowed === null ? 'reported' : difference <= allowed ? 'pass' : 'fail';
     this.rows.push({ case: this.#case, stage, difference, tolerance: allowed, verdict });
@@ -40,7 +43,7 @@ export class CaseReport {
   exact(stage: string, actual: Numbers, expected: Numbers): void {
     const count =
       actual.length === expected.length
-        ? Array.from(expected as ArrayLike<number>).filter((value, i) => Number(value) !== Number(actual[i])).length
+        ? Array.from<number | bigint>(expected).filter((value, i) => Number(value) !== Number(actual[i])).length
         : Math.max(actual.length, expected.length);
     this.rows.push({
       case: this.#case,
@@ -55,7 +58,7 @@ export class CaseReport {
   /** Token choices of coarser weights may differ; they are counted then, and not judged. */
   tokens(stage: string, actual: Numbers, expected: Numbers): void {
     this.exact(stage, actual, expected);
-    if (this.#scale === 0) return;
+    if (this.#coarse === 0) return;
     const row = this.rows.pop()!;
     this.rows.push({ ...row, tolerance: null, verdict: 'reported' });
   }
@@ -75,6 +78,12 @@ export class CaseReport {
   }
 }
 
+function largest(values: Numbers): number {
+  let most = 0;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(Number(values[i])));
+  return most;
+}
+
 function largestDifference(actual: Numbers, expected: Numbers): number {
   if (actual.length !== expected.length) return Number.NaN;
   let largest = 0;
@@ -88,6 +97,21 @@ function largestDifference(actual: Numbers, expected: Numbers): number {
 
 export async function readNpy(folder: string, file: string): Promise<Tensor> {
   return decodeNpy(await readFile(path.join(folder, file)), path.join(folder, file));
+}
+
+/**
+ * Logits of the steps that had the same tokens before them: what follows a differing choice is another text.
+ * @param width of the vocabulary.
+ */
+export function sameStory(
+  logits: Float32Array,
+  tokens: readonly number[],
+  expectedTokens: Numbers,
+  width: number,
+): (expected: Float32Array) => readonly [actual: Float32Array, expected: Float32Array] {
+  const differs = tokens.findIndex((token, i) => token !== Number(expectedTokens[i]));
+  const steps = differs < 0 ? Math.max(tokens.length, expectedTokens.length) : differs + 1;
+  return (expected) => [logits.subarray(0, steps * width), expected.subarray(0, steps * width)];
 }
 
 /** Rows of a row-major matrix. */

@@ -8,7 +8,7 @@ import type { Model, ModelRun } from '../inference/model.js';
 import { PolicyModel } from '../inference/networks.js';
 import { ActionExpertPolicy, type PolicyResult } from '../planning/action-expert-policy.js';
 import { normalize } from '../planning/normalization.js';
-import { LEAST_TOLERANCE, readCase, readImages, withModel, type ParityOptions } from './case-context.js';
+import { COARSE_TOLERANCE, readCase, readImages, withModel, type ParityOptions } from './case-context.js';
 import { CaseReport, readNpy, type Comparison } from './comparison.js';
 
 const toleranceSchema = z.union([z.number(), z.string()]);
@@ -50,7 +50,7 @@ export async function runQueries(folder: string, options: ParityOptions): Promis
   return withModel(path.join(folder, 'checkpoint'), 'policy', options, async (model) => {
     const rows: Comparison[] = [];
     for (const query of queries) {
-      const report = new CaseReport(`${path.basename(folder)}/${query.name}`, LEAST_TOLERANCE[options.type]);
+      const report = new CaseReport(`${path.basename(folder)}/${query.name}`, COARSE_TOLERANCE[options.type]);
       const images = await readImages(
         folder,
         query.images.map(({ file }) => file),
@@ -79,7 +79,7 @@ export async function runVariants(folder: string, options: ParityOptions): Promi
   const { variants } = await readCase(path.join(folder, 'case.json'), (data) => variantsSchema.parse(data));
   const rows: Comparison[] = [];
   for (const variant of variants) {
-    const report = new CaseReport(variant.name, LEAST_TOLERANCE[options.type]);
+    const report = new CaseReport(variant.name, COARSE_TOLERANCE[options.type]);
     const files = path.join(folder, variant.name);
     try {
       await withModel(path.join(files, 'checkpoint'), 'policy', options, async (model) => {
@@ -108,7 +108,7 @@ export async function runVariants(folder: string, options: ParityOptions): Promi
 export async function runBench(folder: string, options: ParityOptions): Promise<Comparison[]> {
   const bench = await readCase(path.join(folder, 'case.json'), (data) => benchSchema.parse(data));
   return withModel(path.join(folder, 'checkpoint'), 'policy', options, async (model) => {
-    const report = new CaseReport(path.basename(folder), LEAST_TOLERANCE[options.type]);
+    const report = new CaseReport(path.basename(folder), COARSE_TOLERANCE[options.type]);
     const images = await readImages(
       folder,
       bench.images.map(({ file }) => file),

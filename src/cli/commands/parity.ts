@@ -29,7 +29,7 @@ export function parityCommand(): Command {
   )
     .addHelpText(
       'after',
-      '\nTolerances are those of the cases; fp16 allows at least 2e-2, int4 and bf16 are reported without a verdict on floats and tokens.\nExits with 3 when a row fails. "refused" is right only where the case allows it; "skipped" was not compared.',
+      '\nTolerances are those of the cases; fp16 allows 2 % of the largest value of a stage, int4 and bf16 are reported without a verdict on floats and tokens.\nExits with 3 when a row fails. "refused" is right only where the case allows it; "skipped" was not compared.',
     )
     .action(run);
 }
@@ -37,11 +37,14 @@ export function parityCommand(): Command {
 async function run(folders: readonly string[], options: ParityCommandOptions): Promise<void> {
   const rows: Comparison[] = [];
   for (const folder of folders) {
-    const { trace: _traced, ...model } = modelOptions(options);
     rows.push(
-      ...(await runCases(folder, { type: options.dtype, model, tokenizer: options.tokenizer }, (done) => {
-        say(`${done[0]?.case ?? folder}: ${summary(done)}`);
-      })),
+      ...(await runCases(
+        folder,
+        { type: options.dtype, model: modelOptions(options), tokenizer: options.tokenizer },
+        (done) => {
+          say(`${done[0]?.case ?? folder}: ${summary(done)}`);
+        },
+      )),
     );
   }
   printTable(
@@ -55,7 +58,7 @@ async function run(folders: readonly string[], options: ParityCommandOptions): P
     ]),
   );
   if (options.json !== undefined) await writeAtomically(options.json, `${toJson(rows)}\n`);
-  say(`${summary(rows)}`);
+  say(summary(rows));
   if (rows.some(({ verdict }) => verdict === 'fail')) process.exitCode = EXIT.input;
 }
 
