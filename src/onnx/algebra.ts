@@ -181,6 +181,11 @@ export class Algebra extends Scope {
     return this.node('Reshape', [x, this.sizes(sizes)], x.type);
   }
 
+  /** All axes behind the first as one. */
+  flatten(x: Tensor): Tensor {
+    return this.node('Flatten', [x], x.type, { axis: { int: 1 } });
+  }
+
   /** A list of whole numbers out of constants and scalars of the graph. */
   sizes(sizes: readonly Size[]): Tensor {
     if (sizes.every((size) => typeof size === 'number')) return this.ints(sizes);

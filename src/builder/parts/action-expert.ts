@@ -7,30 +7,28 @@ import type { Algebra } from '../../onnx/algebra.js';
 import type { Tensor } from '../../onnx/graph.js';
 import type { Weights } from '../weights/weights.js';
 import {
+  crossAttention,
   embedTimes,
   EXPERT_EPSILON,
-  expertAttention,
   expertMlp,
   headedContext,
   integrateFlow,
   plainNorm,
   projectContext,
+  selfAttention,
   stateOfLayer,
-  ones,
+  type ExpertAttention,
   type HeadedContext,
 } from './flow.js';
 
 const ROOT = 'action_expert';
 
-/** shift, scale and gate of self-attention, cross-attention and MLP, in the order of `adaLN_modulation`. */
-const MODULATIONS = 9;
-
-/** Modulation of one part of a block at one step, [width] each; `scale` has its 1 added already. */
-interface Modulation {
-  readonly shift: Tensor;
-  readonly scale: Tensor;
-  readonly gate: Tensor;
-}
+/** shift, scale and gate. */
+const MODULATION_PARTS = 3;
+/** Of self-attention, cross-attention and MLP, in the order of `adaLN_modulation`. */
+const MODULATIONS = 3 * MODULATION_PARTS;
+/** shift and scale. */
+const FINAL_MODULATIONS = 2;
 
 /**
  * MolmoBot's ActionExpert (a diffusion transformer with adaptive LayerNorm) and the flow that it steers.
@@ -56,21 +54,16 @@ export function actionExpert(
   const times = g.within('times', () => embedTimes(g, weights, ROOT, flowSteps, expert.timeWidth));
   g.trace('time_embeddings', g.cast(times, 'float32'), [flowSteps, width]);
   const activated = g.silu(times);
-  const modulations = Array.from({ length: blocks }, (_, b) =>
-    modulate(g, weights, `${ROOT}.blocks.${b}.adaLN_modulation.1`, activated, MODULATIONS, width),
-  );
-  const finalModulation = modulate(g, weights, `${ROOT}.final_layer.adaLN.1`, activated, 2, width);
-  modulations.forEach((table, b) => {
-    g.trace(`modulation_${b}`, table, [flowSteps, MODULATIONS, width]);
-  });
-  g.trace('final_modulation', finalModulation, [flowSteps, 2, width]);
+  const modulations = modulationTable(g, weights, expert, activated);
   const prefix = expert.stateMode === 'self_attn' ? 1 : 0;
   const positions = g.slice(g.squeeze(weights.exact(`${ROOT}.action_pos_embed`), [0]), 0, 0, prefix + horizon);
 
+  const partSizes = Array<number>(blocks * MODULATIONS + FINAL_MODULATIONS).fill(width);
   const { result, collected } = integrateFlow(g, flowSteps, g.squeeze(noise, [0]), (inner, x, i) => {
     const embedded = inner.cast(weights.linear(inner, x, `${ROOT}.action_embed`), 'float32');
     let tokens = inner.add(prefix > 0 ? inner.concat([stateToken!, embedded], 0) : embedded, positions);
     const outputs: Tensor[] = [];
+    const ofStep = inner.split(inner.gather(modulations, i), partSizes, 0);
     for (let b = 0; b < blocks; b++) {
       tokens = inner.within(`block_${b}`, () =>
         expertBlock(
@@ -80,14 +73,14 @@ export function actionExpert(
           `${ROOT}.blocks.${b}`,
           tokens,
           contexts[b]!,
-          blockModulation(inner, modulations[b]!, i, width),
+          ofStep.slice(b * MODULATIONS, (b + 1) * MODULATIONS),
         ),
       );
       outputs.push(tokens);
     }
     const actions = prefix > 0 ? inner.slice(tokens, 0, prefix, prefix + horizon) : tokens;
-    const [shift, scale] = rowOf(inner, finalModulation, i, 2) as [Tensor, Tensor];
-    const modulated = inner.layerNorm(actions, inner.add(scale, ones(inner, width)), shift, EXPERT_EPSILON);
+    const [shift, scale] = ofStep.slice(-FINAL_MODULATIONS) as [Tensor, Tensor];
+    const modulated = inner.layerNorm(actions, scale, shift, EXPERT_EPSILON);
     return {
       velocity: inner.cast(weights.linear(inner, modulated, `${ROOT}.final_layer.linear`), 'float32'),
       collected: outputs,
@@ -137,32 +130,34 @@ function blockContexts(
   });
 }
 
-/** Modulations of all steps, [steps, parts, width]. */
-function modulate(g: Algebra, weights: Weights, name: string, activated: Tensor, parts: number, width: number): Tensor {
-  return g.reshape(g.cast(weights.linear(g, activated, name), 'float32'), [-1, parts, width]);
+/**
+ * Modulations of all steps and blocks, then those of the final layer, one behind the other: [steps, parts * width], float32. The scales have their
+ * 1 added: a modulated norm is a LayerNorm whose scale and shift are these. One row is all that a step has to take up.
+ */
+function modulationTable(g: Algebra, weights: Weights, expert: ActionExpertArchitecture, activated: Tensor): Tensor {
+  const { width, blocks, flowSteps } = expert;
+  const table = (name: string, traced: string, scales: readonly boolean[]): Tensor => {
+    const rows = g.cast(weights.linear(g, activated, name), 'float32');
+    if (g.tracing) g.trace(traced, g.reshape(rows, [flowSteps, -1, width]), [flowSteps, scales.length, width]);
+    const summands = scales.flatMap((isScale) => Array<number>(width).fill(isScale ? 1 : 0));
+    return g.add(rows, g.floats(summands, [1, summands.length]));
+  };
+  const ofBlock = Array.from({ length: MODULATIONS }, (_, part) => part % MODULATION_PARTS === 1);
+  return g.concat(
+    [
+      ...Array.from({ length: blocks }, (_, b) =>
+        table(`${ROOT}.blocks.${b}.adaLN_modulation.1`, `modulation_${b}`, ofBlock),
+      ),
+      table(`${ROOT}.final_layer.adaLN.1`, 'final_modulation', [false, true]),
+    ],
+    1,
+  );
 }
 
-/** The parts of one step, [width] each. */
-function rowOf(g: Algebra, table: Tensor, i: Tensor, parts: number): Tensor[] {
-  return g.split(g.gather(table, i), Array<number>(parts).fill(1), 0).map((part) => g.squeeze(part, [0]));
-}
-
-function blockModulation(
-  g: Algebra,
-  table: Tensor,
-  i: Tensor,
-  width: number,
-): readonly [Modulation, Modulation, Modulation] {
-  const parts = rowOf(g, table, i, MODULATIONS);
-  const part = (at: number): Modulation => ({
-    shift: parts[3 * at]!,
-    scale: g.add(parts[3 * at + 1]!, ones(g, width)),
-    gate: parts[3 * at + 2]!,
-  });
-  return [part(0), part(1), part(2)];
-}
-
-/** x + gate * part(norm(x) * (1 + scale) + shift), for self-attention, cross-attention and MLP. */
+/**
+ * x + gate * part(norm(x) * scale + shift), for self-attention, cross-attention and MLP.
+ * @param modulations of this block at this step, [width] each; the scales have their 1 added.
+ */
 function expertBlock(
   g: Algebra,
   weights: Weights,
@@ -170,16 +165,15 @@ function expertBlock(
   block: string,
   x: Tensor,
   context: HeadedContext,
-  [self, cross, mlp]: readonly [Modulation, Modulation, Modulation],
+  modulations: readonly Tensor[],
 ): Tensor {
   const { heads, width } = expert;
-  // The modulation is the scale and shift of a LayerNorm that has none of its own.
-  const modulated = (of: Tensor, { scale, shift }: Modulation): Tensor => g.layerNorm(of, scale, shift, EXPERT_EPSILON);
-  const gated = (to: Tensor, { gate }: Modulation, part: Tensor): Tensor => g.add(to, g.mul(gate, part));
-  const attn1 = { weights, name: `${block}.attn1`, heads, width };
-  const attn2 = { weights, name: `${block}.attn2`, heads, width };
-  const own = modulated(x, self);
-  const first = gated(x, self, expertAttention(g, attn1, own, headedContext(g, attn1, own)));
-  const second = gated(first, cross, expertAttention(g, attn2, modulated(first, cross), context));
-  return gated(second, mlp, expertMlp(g, weights, block, modulated(second, mlp)));
+  const module = (name: string): ExpertAttention => ({ weights, name: `${block}.${name}`, heads, width });
+  const steered = (of: Tensor, first: number, part: (normed: Tensor) => Tensor): Tensor => {
+    const [shift, scale, gate] = modulations.slice(first, first + MODULATION_PARTS) as [Tensor, Tensor, Tensor];
+    return g.add(of, g.mul(gate, part(g.layerNorm(of, scale, shift, EXPERT_EPSILON))));
+  };
+  const own = steered(x, 0, (normed) => selfAttention(g, module('attn1'), normed));
+  const seen = steered(own, MODULATION_PARTS, (normed) => crossAttention(g, module('attn2'), normed, context));
+  return steered(seen, 2 * MODULATION_PARTS, (normed) => expertMlp(g, weights, block, normed));
 }

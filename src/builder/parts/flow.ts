@@ -92,21 +92,38 @@ export function headedContext(
 }
 
 /** [tokens, width] -> [1, heads, tokens, width / heads]. */
-export function withHeads(g: Algebra, x: Tensor, heads: number, width: number): Tensor {
+function withHeads(g: Algebra, x: Tensor, heads: number, width: number): Tensor {
   return g.transpose(g.reshape(x, [1, -1, heads, width / heads]), [0, 2, 1, 3]);
 }
 
-/** Queries of x [tokens, width] over keys and values, through the output projection. */
-export function expertAttention(g: Algebra, module: ExpertAttention, x: Tensor, context: HeadedContext): Tensor {
+/** Of x [tokens, width] over keys and values that are there already, through the output projection: float32 [tokens, width]. */
+export function crossAttention(g: Algebra, module: ExpertAttention, x: Tensor, context: HeadedContext): Tensor {
   const { weights, name, heads, width } = module;
   const q = withHeads(g, weights.linear(g, x, `${name}.q_proj`), heads, width);
-  return mergeHeads(g, module, g.attentionOfHeads(q, context.keys, context.values, (width / heads) ** -0.5));
+  const attended = g.attentionOfHeads(q, context.keys, context.values, (width / heads) ** -0.5);
+  return project(g, module, g.transpose(attended, [0, 2, 1, 3]));
 }
 
-/** [1, heads, tokens, width / heads] through the output projection: float32 [tokens, width]. */
-export function mergeHeads(g: Algebra, { weights, name, width }: ExpertAttention, attended: Tensor): Tensor {
-  const merged = g.reshape(g.transpose(attended, [0, 2, 1, 3]), [-1, width]);
-  return g.cast(weights.linear(g, merged, `${name}.proj`), 'float32');
+/**
+ * Of x [tokens, width] over itself, through the output projection: float32 [tokens, width].
+ * @param turn of queries and keys [1, tokens, width], where their positions rotate them.
+ */
+export function selfAttention(
+  g: Algebra,
+  module: ExpertAttention,
+  x: Tensor,
+  turn: (of: Tensor) => Tensor = (of) => of,
+): Tensor {
+  const { weights, name, heads, width } = module;
+  const q = weights.linear(g, x, `${name}.q_proj`);
+  const [k, v] = g.split(weights.linear(g, x, `${name}.kv_proj`), [width, width], 1) as [Tensor, Tensor];
+  const batch = (of: Tensor): Tensor => g.unsqueeze(of, [0]);
+  const options = { heads, kvHeads: heads, scale: (width / heads) ** -0.5 };
+  return project(g, module, g.attention(turn(batch(q)), turn(batch(k)), batch(v), options));
+}
+
+function project(g: Algebra, { weights, name, width }: ExpertAttention, attended: Tensor): Tensor {
+  return g.cast(weights.linear(g, g.reshape(attended, [-1, width]), `${name}.proj`), 'float32');
 }
 
 /** fc1, exact GELU, fc2. */

@@ -102,19 +102,15 @@ interface AxisSampling {
  */
 function bilinearResize(g: Algebra, flat: Tensor, outHeight: Size, outWidth: Size): Tensor {
   const y = sampleAxis(g, g.size(flat, 0), outHeight);
-  const x = sampleAxis(g, g.div(g.size(flat, 1), g.int(CHANNELS)), outWidth);
-  const channelIndices = (indices: Tensor): Tensor =>
-    g.reshape(
-      g.add(g.unsqueeze(g.mul(indices, g.int(CHANNELS)), [1]), g.ints([[0, 1, 2]].flat(), [1, CHANNELS])),
-      [-1],
-    );
+  const source = g.reshape(flat, [0, -1, CHANNELS]);
+  const x = sampleAxis(g, g.size(source, 1), outWidth);
   const channelWeights = (weights: Tensor): Tensor =>
     g.reshape(g.expand(g.unsqueeze(weights, [1]), [1, CHANNELS]), [1, -1]);
-  const rows = { lower: g.gather(flat, y.lower), upper: g.gather(flat, y.upper) };
-  const columns = { lower: channelIndices(x.lower), upper: channelIndices(x.upper) };
+  const rows = { lower: g.gather(source, y.lower), upper: g.gather(source, y.upper) };
   const rowWeights = { lower: g.unsqueeze(y.lowerWeight, [1]), upper: g.unsqueeze(y.upperWeight, [1]) };
   const columnWeights = { lower: channelWeights(x.lowerWeight), upper: channelWeights(x.upperWeight) };
-  const pixel = (row: 'lower' | 'upper', column: 'lower' | 'upper'): Tensor => g.gather(rows[row], columns[column], 1);
+  const pixel = (row: 'lower' | 'upper', column: 'lower' | 'upper'): Tensor =>
+    g.flatten(g.gather(rows[row], x[column], 1));
   const weight = (row: 'lower' | 'upper', column: 'lower' | 'upper'): Tensor =>
     g.mul(rowWeights[row], columnWeights[column]);
   const fused = (sum: Tensor, row: 'lower' | 'upper', column: 'lower' | 'upper'): Tensor =>

@@ -8,15 +8,14 @@ import type { Tensor } from '../../onnx/graph.js';
 import type { Weights } from '../weights/weights.js';
 import {
   embedTimes,
-  expertAttention,
+  crossAttention,
   expertMlp,
   headedContext,
   integrateFlow,
-  mergeHeads,
   plainNorm,
   projectContext,
+  selfAttention,
   stateOfLayer,
-  withHeads,
   type HeadedContext,
 } from './flow.js';
 import { rotaryFrequencies } from './language.js';
@@ -123,18 +122,8 @@ function trajectoryBlock(
   const { heads, width } = expert;
   const attn1 = { weights, name: `${block}.attn1`, heads, width };
   const attn2 = { weights, name: `${block}.attn2`, heads, width };
-  const turned = (flat: Tensor): Tensor => {
-    const exact = g.unsqueeze(g.cast(flat, 'float32'), [0]);
-    return withHeads(g, g.cast(g.squeeze(g.rotate(exact, cos, sin, heads), [0]), weights.matrixType), heads, width);
-  };
-  const own = plainNorm(g, x, width);
-  const [keys, values] = g.split(weights.linear(g, own, `${attn1.name}.kv_proj`), [width, width], 1) as [
-    Tensor,
-    Tensor,
-  ];
-  const q = turned(weights.linear(g, own, `${attn1.name}.q_proj`));
-  const attended = g.attentionOfHeads(q, turned(keys), withHeads(g, values, heads, width), (width / heads) ** -0.5);
-  const first = g.add(x, mergeHeads(g, attn1, attended));
-  const second = g.add(first, expertAttention(g, attn2, plainNorm(g, first, width), context));
+  const turn = (of: Tensor): Tensor => g.cast(g.rotate(g.cast(of, 'float32'), cos, sin, heads), weights.matrixType);
+  const first = g.add(x, selfAttention(g, attn1, plainNorm(g, x, width), turn));
+  const second = g.add(first, crossAttention(g, attn2, plainNorm(g, first, width), context));
   return g.add(second, expertMlp(g, weights, block, plainNorm(g, second, width)));
 }

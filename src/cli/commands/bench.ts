@@ -1,33 +1,98 @@
 import { Command } from 'commander';
+import { ConfigurationError } from '../../core/errors.js';
+import { writeAtomically } from '../../files/atomic-file.js';
 import { countingNumber, positiveNumber } from '../arguments.js';
+import { benchBundle, type BundleFigures } from '../benchmarks/bundle.js';
 import { benchReplay } from '../benchmarks/replay.js';
-import { printJson, say } from '../terminal.js';
+import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
+import { say, toJson } from '../terminal.js';
+
+interface BundleBenchCommandOptions extends ModelCommandOptions {
+  readonly bundle?: string;
+  readonly queries: number;
+  readonly maxNewTokens: number;
+  readonly json?: string;
+}
+
+interface ReplayBenchOptions {
+  readonly seconds: number;
+  readonly rate: number;
+  readonly raw?: boolean;
+  readonly json?: string;
+}
+
+/** Enough for a 99th percentile that is not just the slowest one. */
+const DEFAULT_QUERIES = 100;
+const DEFAULT_TOKENS = 64;
 
 export function benchCommand(): Command {
-  return new Command('bench').description('measure speed and memory').addCommand(
-    new Command('replay')
-      .description(
-        'make a two-camera 640x360 RGB-D MCAP, replay it without a model, and check that every message was processed',
+  return withModelOptions(
+    new Command('bench')
+      .description('measure speed and memory: of a model bundle, or of the replay of a recording')
+      .option('--bundle <dir>', 'time queries of this bundle, with a 15 Hz timer beside them')
+      .option('--queries <n>', 'timed queries', countingNumber, DEFAULT_QUERIES)
+      .option(
+        '--max-new-tokens <n>',
+        'longest answer of a bundle that answers in tokens',
+        countingNumber,
+        DEFAULT_TOKENS,
       )
-      .option('--seconds <n>', 'length of the recording', positiveNumber, 60)
-      .option('--rate <hz>', 'pictures per second of each camera', countingNumber, 15)
-      .option('--raw', 'raw pictures instead of JPEG and compressedDepth (2 GB a minute, copied once)')
-      .option('--json', 'print the figures as JSON')
-      .action(
-        async (options: {
-          readonly seconds: number;
-          readonly rate: number;
-          readonly raw?: boolean;
-          readonly json?: boolean;
-        }) => {
-          const figures = await benchReplay({
-            seconds: options.seconds,
-            rateHz: options.rate,
-            compressed: !options.raw,
-          });
-          if (options.json) printJson(figures);
-          else for (const [name, value] of Object.entries(figures)) say(`${name}: ${String(value)}`);
-        },
-      ),
+      .option('--json <file>', 'write the figures of any of these as JSON too'),
+  )
+    .action(runBundle)
+    .addCommand(replayBench());
+}
+
+async function runBundle(options: BundleBenchCommandOptions): Promise<void> {
+  if (options.bundle === undefined) {
+    throw new ConfigurationError({
+      code: 'bench.what',
+      message: 'nothing to measure was named',
+      remedy: 'give --bundle DIR, or: molmo-motion bench replay',
+    });
+  }
+  const figures = await benchBundle({
+    folder: options.bundle,
+    model: modelOptions(options),
+    queries: options.queries,
+    maxNewTokens: options.maxNewTokens,
+  });
+  await writeFigures(options.json, figures);
+  show(figures);
+}
+
+async function writeFigures(file: string | undefined, figures: unknown): Promise<void> {
+  if (file !== undefined) await writeAtomically(file, `${toJson(figures)}\n`);
+}
+
+function show(figures: BundleFigures): void {
+  const { warm_ms: warm, timer_jitter_ms: jitter, calibration } = figures;
+  const ms = (value: number): string => `${value.toFixed(1)} ms`;
+  say(
+    `${figures.task}, ${figures.type} weights, on ${figures.provider}${figures.tokens === null ? '' : `, ${figures.tokens} tokens an answer`}`,
   );
+  say(`loaded in ${ms(figures.load_ms)}, first query ${ms(figures.first_ms)}, peak memory ${figures.peak_rss_mb} MB`);
+  say(`warm, ${figures.queries} queries: p50 ${ms(warm.p50)}, p95 ${ms(warm.p95)}, p99 ${ms(warm.p99)}`);
+  say(
+    `15 Hz timer of the main thread meanwhile, late by: p50 ${ms(jitter.p50)}, p99 ${ms(jitter.p99)}, most ${ms(jitter.max)} (${jitter.ticks} ticks)`,
+  );
+  say(
+    `1024x1024x1024 float32 product: ${ms(calibration.matmul_1024_ms)}; a query is ${(warm.p50 / calibration.matmul_1024_ms).toFixed(2)} of these`,
+  );
+}
+
+function replayBench(): Command {
+  return new Command('replay')
+    .description(
+      'make a two-camera 640x360 RGB-D MCAP, replay it without a model, and check that every message was processed',
+    )
+    .option('--seconds <n>', 'length of the recording', positiveNumber, 60)
+    .option('--rate <hz>', 'pictures per second of each camera', countingNumber, 15)
+    .option('--raw', 'raw pictures instead of JPEG and compressedDepth (2 GB a minute, copied once)')
+    .action(async (_: unknown, command: Command) => {
+      const { seconds, rate, raw, json } = command.optsWithGlobals<ReplayBenchOptions>();
+      const figures = await benchReplay({ seconds, rateHz: rate, compressed: !raw });
+      await writeFigures(json, figures);
+      for (const [name, value] of Object.entries(figures)) say(`${name}: ${String(value)}`);
+    });
 }
