@@ -18,7 +18,7 @@ const mayImport = {
   forecasting: ['core', 'geometry'],
   planning: ['core', 'geometry', 'forecasting'],
   execution: ['core', 'geometry', 'planning'],
-  evaluation: ['core', 'geometry', 'forecasting'],
+  evaluation: ['core', 'geometry', 'forecasting', 'execution'],
   visualization: ['core', 'geometry', 'bus', 'sensing'],
   recordings: ['core', 'files', 'geometry', 'bus', 'sensing', 'tensors'],
   parity: [
@@ -36,6 +36,8 @@ const mayImport = {
   node: [
     'core',
     'planning',
+    'execution',
+    'inference',
     'geometry',
     'bus',
     'sensing',

@@ -64,3 +64,13 @@ export function cameraClick(text: string, earlier: readonly CameraClick[] = []):
   const at = text.lastIndexOf(':');
   return [...earlier, { ...(at >= 0 && { camera: text.slice(0, at) }), pixel: pixel(text.slice(at + 1)) }];
 }
+
+/** `NAME=RECORDED`; may be given several times. */
+export function cameraName(
+  text: string,
+  earlier: readonly (readonly [string, string])[] = [],
+): readonly (readonly [string, string])[] {
+  const at = text.indexOf('=');
+  if (at < 1 || at === text.length - 1) throw new InvalidArgumentError("give NAME=RECORDED, the policy's name first.");
+  return [...earlier, [text.slice(0, at), text.slice(at + 1)]];
+}

@@ -11,3 +11,12 @@ export interface ActionChunk {
   /** `steps[k]`: the planner's action vector; for a seven-joint arm, absolute joint positions in radians, then the gripper's command. */
   readonly steps: readonly (readonly number[])[];
 }
+
+/** What a robot was told to do, row by row. */
+export interface RecordedCommands {
+  readonly stepS: number;
+  /** When the observation was taken that row k was given from. */
+  readonly stamps: readonly Nanoseconds[];
+  /** Arm joints in radians, then the gripper's command; null where the row was cut off. */
+  readonly actions: readonly (readonly number[] | null)[];
+}

@@ -28,6 +28,11 @@ export function referenceCommand(
   const excess = Math.max(...deltas.map((delta) => f(Math.abs(delta) / f(maxDeltaRad))));
   return {
     arm: deltas.map((delta, j) => (excess > 1 ? f(f(measured[j]!) + f(delta / excess)) : f(action[j]!))),
-    gripper: action[joints]! > GRIPPER_THRESHOLD ? GRIPPER_CLOSED : 0,
+    gripper: isClosing(action[joints]!) ? GRIPPER_CLOSED : 0,
   };
+}
+
+/** What a gripper command means. */
+export function isClosing(gripper: number): boolean {
+  return gripper > GRIPPER_THRESHOLD;
 }

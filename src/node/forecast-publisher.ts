@@ -2,6 +2,7 @@ import { DEFAULT_QOS, LATCHED_QOS, type Bus, type Publisher } from '../bus/bus.j
 import type {
   CompressedImage,
   DiagnosticArray,
+  JointTrajectory,
   MarkerArray,
   MessageTypes,
   PathMessage,
@@ -9,12 +10,19 @@ import type {
   PointForecastMessage,
   QueryPointsMessage,
 } from '../bus/messages.js';
+import type { ActionChunk } from '../core/action-chunk.js';
 import type { Forecast } from '../core/forecast.js';
 import type { CameraFrame } from '../core/observation.js';
 import type { QueryPoints } from '../core/query-points.js';
 import { toTimeMessage, type Nanoseconds } from '../core/time.js';
 import { ForecastMarkers } from '../visualization/markers.js';
-import { centroidPath, forecastMessage, pointCloud, queryPointsMessage } from '../visualization/messages.js';
+import {
+  centroidPath,
+  chunkMessage,
+  forecastMessage,
+  pointCloud,
+  queryPointsMessage,
+} from '../visualization/messages.js';
 import { overlayPng } from '../visualization/overlay.js';
 import { OUTPUT_TOPICS } from './planner-options.js';
 import type { Refusal } from './refusals.js';
@@ -22,13 +30,14 @@ import type { Refusal } from './refusals.js';
 const DIAGNOSTIC_OK = 0;
 const DIAGNOSTIC_WARN = 1;
 
-/** Shows query points and forecasts on the bus. The two small ones are latched for whoever comes later; pictures that nobody looks at are not made. */
+/** Shows query points, forecasts and chunks on the bus. The two small ones are latched for whoever comes later; pictures that nobody looks at are not made. */
 export class ForecastPublisher {
   readonly #queryPoints: Publisher<QueryPointsMessage>;
   readonly #forecast: Publisher<PointForecastMessage>;
   readonly #markers: Publisher<MarkerArray>;
   readonly #path: Publisher<PathMessage>;
   readonly #points: Publisher<PointCloud2>;
+  readonly #chunk: Publisher<JointTrajectory>;
   readonly #overlay: Publisher<CompressedImage>;
   readonly #diagnostics: Publisher<DiagnosticArray>;
   readonly #shown = new ForecastMarkers();
@@ -39,6 +48,7 @@ export class ForecastPublisher {
     this.#markers = bus.advertise(OUTPUT_TOPICS.markers, 'visualization_msgs/msg/MarkerArray', DEFAULT_QOS);
     this.#path = bus.advertise(OUTPUT_TOPICS.path, 'nav_msgs/msg/Path', DEFAULT_QOS);
     this.#points = bus.advertise(OUTPUT_TOPICS.points, 'sensor_msgs/msg/PointCloud2', DEFAULT_QOS);
+    this.#chunk = bus.advertise(OUTPUT_TOPICS.chunk, 'trajectory_msgs/msg/JointTrajectory', DEFAULT_QOS);
     this.#overlay = bus.advertise(OUTPUT_TOPICS.overlay, 'sensor_msgs/msg/CompressedImage', DEFAULT_QOS);
     this.#diagnostics = bus.advertise(OUTPUT_TOPICS.diagnostics, 'diagnostic_msgs/msg/DiagnosticArray', DEFAULT_QOS);
   }
@@ -72,6 +82,10 @@ export class ForecastPublisher {
     });
   }
 
+  chunk(chunk: ActionChunk, joints: readonly string[]): void {
+    publishIfHeard(this.#chunk, () => chunkMessage(chunk, joints));
+  }
+
   diagnostics(now: Nanoseconds, refusals: readonly Refusal[], counts: Readonly<Record<string, number>>): void {
     publishIfHeard(this.#diagnostics, () => ({
       header: { stamp: toTimeMessage(now), frame_id: '' },
@@ -100,6 +114,7 @@ export class ForecastPublisher {
       this.#markers,
       this.#path,
       this.#points,
+      this.#chunk,
       this.#overlay,
       this.#diagnostics,
     ])

@@ -38,6 +38,7 @@ export const OUTPUT_TOPICS = {
   markers: '/molmo_motion/markers',
   path: '/molmo_motion/forecast_path',
   points: '/molmo_motion/points',
+  chunk: '/molmo_motion/chunk',
   overlay: '/molmo_motion/overlay/compressed',
   diagnostics: '/diagnostics',
 } as const;

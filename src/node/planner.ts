@@ -13,13 +13,14 @@ import { compose, IDENTITY, invert, type Transform } from '../geometry/transform
 import type { ClickGrounder } from '../grounding/click-grounder.js';
 import type { Grounder } from '../grounding/grounder.js';
 import { CameraStream } from '../sensing/camera-stream.js';
-import { findArmJoints, readJoints } from '../sensing/joint-states.js';
+import { findArmJoints, findGripperJoint, readJoints } from '../sensing/joint-states.js';
 import { stampedTransforms } from '../sensing/transform-messages.js';
 import { ObservationWindow } from '../sensing/observation-window.js';
 import type { CameraTopics } from './camera-topics.js';
 import { ForecastPublisher } from './forecast-publisher.js';
 import { Latencies } from './latencies.js';
 import type { PlannerOptions } from './planner-options.js';
+import type { PolicyStage } from './policy-stage.js';
 import { RefusalCounter, type Stage } from './refusals.js';
 
 /** One forecast with everything it came from. */
@@ -52,6 +53,7 @@ export class Planner {
     incompleteWindows: 0,
     queries: 0,
     forecasts: 0,
+    chunks: 0,
     jointStates: 0,
     transforms: 0,
   };
@@ -59,6 +61,7 @@ export class Planner {
   readonly #options: PlannerOptions;
   readonly #grounders: readonly Grounder[];
   readonly #forecaster: Forecaster;
+  readonly #policy: PolicyStage | null;
   readonly #results = new Subject<PlannerResult>();
   readonly #failures = new Subject<unknown>();
   readonly #subscriptions: Subscription[] = [];
@@ -72,6 +75,7 @@ export class Planner {
   #instruction: string;
   #joints: JointPositions | null = null;
   #armJoints: readonly string[] | null = null;
+  #gripper: number | null = null;
   #lastForecast: Nanoseconds | null = null;
   #running: Promise<void> | undefined;
   /** A moment whose transforms have not come yet; tried again with each that comes. */
@@ -81,12 +85,21 @@ export class Planner {
   /** Grows with every jump back: what was begun before belongs to another run. */
   #epoch = 0;
 
-  /** @param grounders asked in order; the first that has something to ground is used. */
-  constructor(bus: Bus, options: PlannerOptions, grounders: readonly Grounder[], forecaster: Forecaster) {
+  /**
+   * @param grounders asked in order; the first that has something to ground is used. @param policy plans beside the forecasts; nobody when null.
+   */
+  constructor(
+    bus: Bus,
+    options: PlannerOptions,
+    grounders: readonly Grounder[],
+    forecaster: Forecaster,
+    policy: PolicyStage | null = null,
+  ) {
     this.#bus = bus;
     this.#options = options;
     this.#grounders = grounders;
     this.#forecaster = forecaster;
+    this.#policy = policy;
     this.#instruction = options.instruction ?? '';
     this.#publisher = new ForecastPublisher(bus);
     this.results = this.#results.asObservable();
@@ -99,6 +112,8 @@ export class Planner {
       this.#addTransforms(message, true);
     });
     this.#listen(options.topics.joints, 'sensor_msgs/msg/JointState', SENSOR_QOS, ({ message }) => {
+      const gripper = findGripperJoint(message.name);
+      if (gripper !== null) [this.#gripper] = readJoints(message, [gripper]).positions as [number];
       this.#armJoints ??= findArmJoints(message.name);
       // Messages of other publishers (a gripper, a mobile base) share the topic; they are not this arm's.
       if (!this.#armJoints) return;
@@ -113,6 +128,7 @@ export class Planner {
         });
       }
     }
+    if (policy) this.#showChunks(policy);
     this.#subscriptions.push(
       bus.clock.every(DIAGNOSTICS_PERIOD).subscribe((now) => {
         this.#publisher.diagnostics(now, this.refusals.list, this.counts);
@@ -147,9 +163,10 @@ export class Planner {
     return this.#instruction;
   }
 
-  /** A promise while a forecast is being made; nothing when the stages are idle. */
+  /** A promise while a forecast or a chunk is being made; nothing when the stages are idle. */
   settle(): Promise<void> | undefined {
-    return this.#running?.then(() => this.settle());
+    const busy = [this.#running, this.#policy?.settle()].filter((work) => work !== undefined);
+    return busy.length === 0 ? undefined : Promise.all(busy).then(() => this.settle());
   }
 
   /** At the end of a stream: uses what was still waiting for a partner. */
@@ -164,9 +181,24 @@ export class Planner {
     this.#abort.abort();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#waiting = null;
+    await this.#policy?.close();
     await this.settle();
     this.#publisher.close();
     this.#results.complete();
+  }
+
+  #showChunks(policy: PolicyStage): void {
+    this.#subscriptions.push(
+      policy.results.subscribe(({ chunk, timings }) => {
+        this.counts.chunks++;
+        this.latencies.add('planning', timings['total']!);
+        this.#publisher.chunk(chunk, this.#armJoints ?? []);
+      }),
+      policy.failures.subscribe((error) => {
+        this.refusals.add('planning', error);
+        this.#failures.next(error);
+      }),
+    );
   }
 
   #subscribeCamera(camera: CameraTopics): void {
@@ -240,6 +272,7 @@ export class Planner {
     this.#frameCameras.set(frame.frameId, frame.camera);
     const windows = this.#windows.get(frame.camera)!;
     windows.add(frame);
+    this.#policy?.addFrame(frame, { joints: this.#joints, gripper: this.#gripper, instruction: this.#instruction });
     if (frame.camera !== this.#options.forecastCamera || this.#running) return;
     if (this.#lastForecast !== null && frame.stamp - this.#lastForecast < fromSeconds(this.#options.periodS)) return;
     if (this.#waiting) {
@@ -369,8 +402,10 @@ export class Planner {
   #clear(): void {
     for (const stream of this.#streams.values()) stream.clear();
     for (const window of this.#windows.values()) window.clear();
+    this.#policy?.clear();
     this.#tf.clear({ keepStatic: true });
     this.#joints = null;
+    this.#gripper = null;
     this.#lastForecast = null;
     this.#waiting = null;
     this.#epoch++;

@@ -1,6 +1,6 @@
 import { describeError, PlannerError } from '../core/errors.js';
 
-export type Stage = 'sensing' | 'grounding' | 'forecasting' | 'visualization';
+export type Stage = 'sensing' | 'grounding' | 'forecasting' | 'planning' | 'visualization';
 
 export interface Refusal {
   readonly stage: Stage;

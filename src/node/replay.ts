@@ -7,11 +7,14 @@ import type { PointTracks } from '../core/point-tracks.js';
 import { toSeconds, type Nanoseconds } from '../core/time.js';
 import { distance, type Pixel } from '../core/vector.js';
 import { pointMotionMetrics, type Metrics, type ScoredPrediction } from '../evaluation/metrics.js';
+import { ChunkComparison, type ChunkFigures } from '../evaluation/chunk-comparison.js';
 import type { Forecaster } from '../forecasting/forecaster.js';
 import { ClickGrounder } from '../grounding/click-grounder.js';
 import type { Grounder } from '../grounding/grounder.js';
 import { POINT_COUNT } from '../grounding/lift-points.js';
 import { TrackGrounder } from '../grounding/track-grounder.js';
+import type { PolicyInput } from '../inference/model-input.js';
+import type { ActionExpertPolicy } from '../planning/action-expert-policy.js';
 import { play, replayQos } from '../recordings/player.js';
 import { Recorder } from '../recordings/recorder.js';
 import type { Recording, RecordingProblem } from '../recordings/recording.js';
@@ -20,11 +23,14 @@ import { findCameras, type CameraTopics } from './camera-topics.js';
 import type { LatencySummary } from './latencies.js';
 import { DEFAULT_INPUT_TOPICS, MODEL_STEP_S, OUTPUT_TOPICS } from './planner-options.js';
 import { Planner, type PlannerResult } from './planner.js';
+import { PolicyStage } from './policy-stage.js';
 import type { Refusal } from './refusals.js';
 import { scoreForecast, trueFuture } from './truth.js';
 
 export interface ReplayOptions {
   readonly forecaster: Forecaster;
+  /** Plans beside the forecasts. */
+  readonly policy?: ReplayPolicy;
   /** Where to record inputs and outputs; nothing is recorded when left out. */
   readonly recordTo?: string;
   readonly instruction?: string;
@@ -39,6 +45,14 @@ export interface ReplayOptions {
   readonly durationS?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (played: Nanoseconds, whole: Nanoseconds) => void;
+}
+
+export interface ReplayPolicy {
+  readonly policy: ActionExpertPolicy;
+  /** What the bundle says about its input. */
+  readonly input: Pick<PolicyInput, 'cameras' | 'observationSteps' | 'observationStepDelta' | 'executedSteps'>;
+  /** Cameras of the recording by the model's names, where they differ. */
+  readonly cameras: ReadonlyMap<string, string>;
 }
 
 export interface ReplayReport {
@@ -65,12 +79,15 @@ export interface ReplayReport {
     };
     readonly grounding: { readonly queries: number };
     readonly forecasting: { readonly forecasts: number };
+    readonly planning: { readonly chunks: number };
   };
   readonly latencies_ms: Readonly<Record<string, LatencySummary>>;
   readonly refusals: readonly Refusal[];
   readonly problems: readonly RecordingProblem[];
   /** Null where the recording does not know the truth. */
   readonly metrics: { readonly paper: Metrics; readonly released: Metrics; readonly forecasts_scored: number } | null;
+  /** Planned chunks against the recorded actions; null without a policy, or where the recording has no actions. */
+  readonly policy: ChunkFigures | null;
 }
 
 export interface ReplayOutcome {
@@ -108,6 +125,12 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
   const clicks = new ClickGrounder({ points: POINT_COUNT, seed: options.seed });
   const tracks = recording.tracks && new TrackGrounder(recording.tracks, { points: POINT_COUNT, seed: options.seed });
   const grounders: Grounder[] = tracks ? [clicks, tracks] : [clicks];
+  const stage = options.policy ? policyStage(options.policy, cameras, options) : null;
+  const comparison =
+    options.policy && recording.commands
+      ? new ChunkComparison(recording.commands, options.policy.input.executedSteps)
+      : null;
+  stage?.results.subscribe(({ chunk }) => comparison?.add(chunk));
   const planner = new Planner(
     bus,
     {
@@ -123,6 +146,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
     },
     grounders,
     options.forecaster,
+    stage,
   );
   planner.acceptClicks(clicks);
   for (const click of options.clicks ?? []) clicks.click(click.camera ?? camera?.camera ?? '', click.pixel);
@@ -185,6 +209,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
           },
           grounding: { queries: planner.counts.queries },
           forecasting: { forecasts: planner.counts.forecasts },
+          planning: { chunks: planner.counts.chunks },
         },
         latencies_ms: planner.latencies.summary(),
         refusals: planner.refusals.list,
@@ -197,6 +222,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
                 released: pointMotionMetrics(scores, 'released'),
                 forecasts_scored: scores.length,
               },
+        policy: comparison?.figures() ?? null,
       },
       highlight,
       failures: [...failures.values()],
@@ -238,6 +264,39 @@ function chooseCamera(
   );
 }
 
+/** Names that the published simulator policy takes in place of its own. */
+const CAMERA_ALIASES: ReadonlyMap<string, string> = new Map([
+  ['exo_camera_1', 'droid_shoulder_light_randomization'],
+  ['wrist_camera', 'wrist_camera_zed_mini'],
+]);
+
+/** @throws ConfigurationError `policy.camera` where the recording lacks a camera that the policy was trained with. */
+function policyStage(
+  { policy, input, cameras: renamed }: ReplayPolicy,
+  cameras: readonly CameraTopics[],
+  { periodS, seed }: ReplayOptions,
+): PolicyStage {
+  const names = cameras.map(({ camera }) => camera);
+  const chosen = input.cameras.map((wanted) => {
+    const candidates = renamed.has(wanted) ? [renamed.get(wanted)!] : [wanted, CAMERA_ALIASES.get(wanted)];
+    const found = candidates.find((name) => name !== undefined && names.includes(name));
+    if (found !== undefined) return found;
+    throw new ConfigurationError({
+      code: 'policy.camera',
+      message: `the policy looks through "${candidates[0]!}", which is not among the cameras of the recording (${names.join(', ') || 'none'})`,
+      remedy: `say which one stands for it: --policy-camera ${wanted}=NAME`,
+    });
+  });
+  const { stepS } = policy.network;
+  return new PolicyStage(policy, {
+    cameras: chosen,
+    window: { frames: input.observationSteps, stepS: input.observationStepDelta * stepS },
+    maxIntervalS: MAX_INTERVAL_S,
+    periodS,
+    seed,
+  });
+}
+
 /** Everything that is played, and everything that the planner says. */
 function recordTopics(recorder: Recorder, recording: Recording): void {
   for (const { topic, type, usable, latched } of recording.topics) {
@@ -250,6 +309,7 @@ function recordTopics(recorder: Recorder, recording: Recording): void {
     [OUTPUT_TOPICS.markers, 'visualization_msgs/msg/MarkerArray'],
     [OUTPUT_TOPICS.path, 'nav_msgs/msg/Path'],
     [OUTPUT_TOPICS.points, 'sensor_msgs/msg/PointCloud2'],
+    [OUTPUT_TOPICS.chunk, 'trajectory_msgs/msg/JointTrajectory'],
     [OUTPUT_TOPICS.overlay, 'sensor_msgs/msg/CompressedImage'],
     [OUTPUT_TOPICS.diagnostics, 'diagnostic_msgs/msg/DiagnosticArray'],
   ];

@@ -55,6 +55,7 @@ export class ClipRecording implements Recording {
   readonly facts: ClipFacts;
   readonly instruction: string;
   readonly tracks: PointTracks;
+  readonly commands = null;
   readonly topics: readonly RecordedTopic[];
   readonly timeRange: readonly [Nanoseconds, Nanoseconds];
   readonly problems = [];

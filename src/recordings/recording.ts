@@ -1,3 +1,4 @@
+import type { RecordedCommands } from '../core/action-chunk.js';
 import type { Nanoseconds } from '../core/time.js';
 import type { MessageType, MessageTypes } from '../bus/messages.js';
 import type { PointTracks } from '../core/point-tracks.js';
@@ -41,6 +42,8 @@ export interface Recording {
   readonly instruction: string | null;
   /** True motion of points on the object, where the recording knows it. */
   readonly tracks: PointTracks | null;
+  /** What the robot was told to do, where the recording knows it. */
+  readonly commands: RecordedCommands | null;
   /** Grows while messages are read. */
   readonly problems: readonly RecordingProblem[];
   /** Bounded memory however long the recording is; can be called again. */

@@ -70,3 +70,12 @@ export function findArmJoints(names: readonly string[]): readonly string[] | nul
   }
   return arms[0] ?? null;
 }
+
+/**
+ * The joint that tells how far the gripper is open, in a message: the driver joint of a Robotiq (as MolmoSpaces and DROID have it), or the first
+ * finger of a Franka hand. Null when the message has none.
+ */
+export function findGripperJoint(names: readonly string[]): string | null {
+  const known = [/left_driver_joint$/, /left_knuckle_joint$/, /finger_joint1?$/];
+  return known.flatMap((pattern) => names.filter((name) => pattern.test(name)))[0] ?? null;
+}

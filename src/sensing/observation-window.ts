@@ -45,13 +45,19 @@ export class ObservationWindow {
 
   /** Oldest first, the newest last; null while a place has no picture within half a step, or one would stand twice. */
   window(): readonly CameraFrame[] | null {
+    const window = this.available();
+    return window.length === this.#options.frames ? window : null;
+  }
+
+  /** The same as far back as it reaches without a hole: shorter, or empty, while history is still coming. */
+  available(): readonly CameraFrame[] {
     const newest = this.#frames.at(-1);
-    if (!newest) return null;
+    if (!newest) return [];
     const window = [newest];
     for (let back = 1; back < this.#options.frames; back++) {
       const due = newest.stamp - this.#step * BigInt(back);
       const nearest = this.#frames.reduce((best, frame) => (distance(frame, due) < distance(best, due) ? frame : best));
-      if (distance(nearest, due) * 2n > this.#step || nearest === window[0]) return null;
+      if (distance(nearest, due) * 2n > this.#step || nearest === window[0]) break;
       window.unshift(nearest);
     }
     return window;

@@ -1,11 +1,13 @@
 import type {
   Header,
+  JointTrajectory,
   PathMessage,
   PointCloud2,
   PointForecastMessage,
   QueryPointsMessage,
   Vector3Message,
 } from '../bus/messages.js';
+import type { ActionChunk } from '../core/action-chunk.js';
 import type { Forecast } from '../core/forecast.js';
 import { liftedPoints, type QueryPoints } from '../core/query-points.js';
 import { fromSeconds, toTimeMessage } from '../core/time.js';
@@ -67,6 +69,24 @@ export function centroidPath(forecast: Forecast): PathMessage {
         },
       ];
     }),
+  };
+}
+
+/**
+ * A chunk as trajectory_msgs/JointTrajectory, for display: it is no command, and no controller should listen to it.
+ * @param joints names of the arm's joints; the gripper's command, in the policy's own units, follows them as `gripper`.
+ */
+export function chunkMessage(chunk: ActionChunk, joints: readonly string[]): JointTrajectory {
+  return {
+    header: { stamp: toTimeMessage(chunk.stamp), frame_id: '' },
+    joint_names: [...joints, 'gripper'],
+    points: chunk.steps.map((step, k) => ({
+      positions: [...step],
+      velocities: [],
+      accelerations: [],
+      effort: [],
+      time_from_start: toTimeMessage(fromSeconds((k + 1) * chunk.stepS)),
+    })),
   };
 }
 

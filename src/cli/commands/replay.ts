@@ -1,11 +1,22 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
-import { replay, type ReplayOutcome, type ReplayReport } from '../../node/replay.js';
+import { Model } from '../../inference/model.js';
+import { PolicyModel } from '../../inference/networks.js';
+import { replay, type ReplayOutcome, type ReplayPolicy, type ReplayReport } from '../../node/replay.js';
 import { writeAtomically } from '../../files/atomic-file.js';
+import { ActionExpertPolicy } from '../../planning/action-expert-policy.js';
 import { openRecording } from '../../recordings/open-recording.js';
 import { overlayPng } from '../../visualization/overlay.js';
-import { anyNumber, cameraClick, countingNumber, positiveNumber, wholeNumber, type CameraClick } from '../arguments.js';
+import {
+  anyNumber,
+  cameraClick,
+  cameraName,
+  countingNumber,
+  positiveNumber,
+  wholeNumber,
+  type CameraClick,
+} from '../arguments.js';
 import {
   DEFAULT_STEPS,
   FORECASTER_NAMES,
@@ -21,6 +32,8 @@ import { printJson, progressBar, say, toJson } from '../terminal.js';
 
 export interface ReplayCommandOptions extends ModelCommandOptions {
   readonly forecastBundle?: string;
+  readonly policyBundle?: string;
+  readonly policyCamera?: readonly (readonly [string, string])[];
   readonly maxNewTokens?: number;
   readonly out: string;
   readonly forecaster: ForecasterName;
@@ -30,12 +43,14 @@ export interface ReplayCommandOptions extends ModelCommandOptions {
   readonly trajectory?: number;
   readonly camera?: string;
   readonly click?: readonly CameraClick[];
-  readonly period: number;
+  readonly period?: number;
   readonly seed: number;
   readonly from?: number;
   readonly duration?: number;
   readonly json?: boolean;
 }
+
+const DEFAULT_PERIOD_S = 1;
 
 export function replayCommand(): Command {
   return withModelOptions(
@@ -61,12 +76,22 @@ export function replayCommand(): Command {
         'pixel on the object, at the first moment that camera has its history; repeatable',
         cameraClick,
       )
-      .option('--period <seconds>', 'least time between two forecasts', positiveNumber, 1)
+      .option(
+        '--period <seconds>',
+        'least time between two forecasts or chunks (default: 1; with a bundle every observation window)',
+        positiveNumber,
+      )
       .option('--seed <n>', 'seed of everything that is drawn', wholeNumber, 0)
       .option('--from <seconds>', 'start of the part to play', anyNumber)
       .option('--duration <seconds>', 'length of the part to play', positiveNumber)
       .option('--forecast-bundle <dir>', 'model bundle (of build --task forecast) that forecasts')
       .option('--max-new-tokens <n>', 'longest answer of that bundle (default: 160 for each step)', countingNumber)
+      .option('--policy-bundle <dir>', 'model bundle (of build --task policy) that plans chunks of actions')
+      .option(
+        '--policy-camera <name=recorded>',
+        "camera of the recording in place of one of the policy's; repeatable",
+        cameraName,
+      )
       .option('--json', 'print the report to stdout'),
   ).action(async (location: string, options: ReplayCommandOptions) => {
     const report = await runReplay(location, options);
@@ -88,7 +113,12 @@ export async function runReplay(location: string, options: ReplayCommandOptions)
       recording,
     );
     try {
-      return await replayInto(recording, open, options);
+      const policy = await openPolicy(options);
+      try {
+        return await replayInto(recording, open, policy, options);
+      } finally {
+        await policy?.model.close();
+      }
     } finally {
       await open.close();
     }
@@ -97,9 +127,25 @@ export async function runReplay(location: string, options: ReplayCommandOptions)
   }
 }
 
+async function openPolicy({
+  policyBundle,
+  policyCamera,
+  ...options
+}: ReplayCommandOptions): Promise<(ReplayPolicy & { readonly model: Model }) | null> {
+  if (policyBundle === undefined) return null;
+  const model = await Model.open(policyBundle, 'policy', modelOptions(options));
+  return {
+    model,
+    policy: new ActionExpertPolicy(new PolicyModel(model)),
+    input: model.bundle.description.policy!,
+    cameras: new Map(policyCamera ?? []),
+  };
+}
+
 async function replayInto(
   recording: Recording,
   { forecaster }: OpenForecaster,
+  policy: ReplayPolicy | null,
   options: ReplayCommandOptions,
 ): Promise<ReplayReport> {
   await makeFolder(options.out);
@@ -111,7 +157,8 @@ async function replayInto(
       ...(options.instruction !== undefined && { instruction: options.instruction }),
       ...(options.click && { clicks: options.click }),
       ...(options.camera !== undefined && { camera: options.camera }),
-      periodS: options.period,
+      ...(policy && { policy }),
+      periodS: options.period ?? (policy || options.forecastBundle !== undefined ? 0 : DEFAULT_PERIOD_S),
       seed: options.seed,
       ...(options.from !== undefined && { fromS: options.from }),
       ...(options.duration !== undefined && { durationS: options.duration }),
@@ -141,7 +188,7 @@ export async function overlayOf({ highlight }: ReplayOutcome): Promise<Buffer | 
 }
 
 function summarize(report: ReplayReport, out: string): void {
-  const { sensing, grounding, forecasting } = report.stages;
+  const { sensing, grounding, forecasting, planning } = report.stages;
   say(
     `${report.messages.total} messages, ${report.duration_s.toFixed(1)} s recorded, ${report.wall_s.toFixed(1)} s computed (${report.times_real_time.toFixed(0)} times real time)`,
   );
@@ -153,6 +200,13 @@ function summarize(report: ReplayReport, out: string): void {
     say(
       `against the truth (${report.metrics!.forecasts_scored} forecasts): ADE ${metres(paper.ADE)}, FDE ${metres(paper.FDE)}, PWT ${paper.PWT?.toFixed(3) ?? '-'}`,
     );
+  if (planning.chunks > 0) say(`${planning.chunks} chunks planned`);
+  if (report.policy) {
+    const { chunks, arm_error_rad: all, executed_arm_error_rad: executed, gripper_agreement: gripper } = report.policy;
+    say(
+      `against the recorded actions (${chunks} chunks): arm off by ${executed.mean.toFixed(4)} rad on average where executed (most ${executed.max.toFixed(4)}), ${all.mean.toFixed(4)} over whole chunks; gripper the same in ${(100 * gripper).toFixed(1)} %`,
+    );
+  }
   for (const { stage, message, count, remedy } of report.refusals)
     say(`refused by ${stage}, ${count} times: ${message} (${remedy})`);
   for (const { message, count } of report.problems)
@@ -161,7 +215,7 @@ function summarize(report: ReplayReport, out: string): void {
     say(
       'no camera was found: a colour image topic needs a CameraInfo topic beside it (.../image_raw and .../camera_info)',
     );
-  } else if (forecasting.forecasts === 0 && report.refusals.length === 0) {
+  } else if (forecasting.forecasts === 0 && planning.chunks === 0 && report.refusals.length === 0) {
     say(
       'no forecast was made: nothing says which object is meant. Give --click CAMERA:X,Y, or a recording with point tracks',
     );

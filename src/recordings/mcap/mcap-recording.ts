@@ -28,6 +28,7 @@ export class McapRecording implements Recording {
   readonly kind = 'mcap';
   readonly instruction = null;
   readonly tracks = null;
+  readonly commands = null;
   readonly #problems: ProblemLog;
   readonly #chunks: readonly ChunkEntry[];
   readonly #decompress: McapTypes.DecompressHandlers;

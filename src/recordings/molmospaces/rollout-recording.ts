@@ -9,6 +9,7 @@ import type {
   TFMessage,
   TransformStampedMessage,
 } from '../../bus/messages.js';
+import type { RecordedCommands } from '../../core/action-chunk.js';
 import { InputError } from '../../core/errors.js';
 import type { RgbImage } from '../../core/images.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../../core/time.js';
@@ -27,6 +28,7 @@ import { depthOfVideoFrame } from '../video/packed-depth.js';
 import { VideoReader } from '../video/video-reader.js';
 import { Hdf5File } from './hdf5.js';
 import { readOverlayTracks } from './overlay-tracks.js';
+import { usableLength } from './policy-example.js';
 import { groupValues, readRollout, rolloutKeys, type Rollout, type RolloutCamera } from './rollout.js';
 import { filesOfCamera, type CameraFiles } from './rollout-files.js';
 
@@ -113,6 +115,20 @@ export class RolloutRecording implements Recording {
     } finally {
       file.close();
     }
+  }
+
+  /** The command that was given from an observation stands one row later. */
+  get commands(): RecordedCommands {
+    const rows = Array.from({ length: usableLength(this.rollout) }, (_, step) => step);
+    return {
+      stepS: this.rollout.stepS,
+      stamps: rows.map((step) => this.#stamp(step)),
+      actions: rows.map((step) => {
+        const values = groupValues(this.rollout.jointPos, step + 1);
+        const gripper = values?.['gripper']?.[0];
+        return values?.['arm'] && gripper !== undefined ? [...values['arm'], gripper] : null;
+      }),
+    };
   }
 
   get problems(): readonly RecordingProblem[] {
