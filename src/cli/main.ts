@@ -9,6 +9,7 @@ import { demoCommand } from './commands/demo.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { forecastCommand } from './commands/forecast.js';
 import { infoCommand } from './commands/info.js';
+import { inspectCommand } from './commands/inspect.js';
 import { liftCommand } from './commands/lift.js';
 import { replayCommand } from './commands/replay.js';
 import { tracksCommand } from './commands/tracks.js';
@@ -46,6 +47,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     infoCommand,
     demoCommand,
     buildCommand,
+    inspectCommand,
     policyCommand,
     pointCommand,
     parityCommand,
