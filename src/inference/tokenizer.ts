@@ -105,7 +105,9 @@ export class Tokenizer {
  */
 export function completeTokenizer(file: string, json: string, paddedTo: number): string {
   const data = parseTokenizerFile(file, json);
-  const size = 1 + Math.max(...Object.values(data.model.vocab), ...data.added_tokens.map(({ id }) => id));
+  // Not Math.max(...): a real vocabulary is longer than a list of arguments may be.
+  const ids = [...Object.values(data.model.vocab), ...data.added_tokens.map(({ id }) => id)];
+  const size = 1 + ids.reduce((most, id) => Math.max(most, id), -1);
   if (size > paddedTo) {
     throw new InputError({
       code: 'tokenizer.size',
