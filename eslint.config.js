@@ -68,7 +68,7 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ['*.js', 'bin/*.js', 'scripts/*.js'] },
+        projectService: { allowDefaultProject: ['*.js', 'bin/*.js', 'scripts/*.js', 'test/inference/*.js'] },
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -101,7 +101,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['*.js', 'bin/*.js', 'scripts/*.js'],
+    files: ['*.js', 'bin/*.js', 'scripts/*.js', 'test/inference/*.js'],
     extends: [tseslint.configs.disableTypeChecked],
     languageOptions: { globals: { process: 'readonly', URL: 'readonly' } },
   },

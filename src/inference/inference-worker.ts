@@ -9,6 +9,8 @@ export interface WorkerOptions extends SessionSettings {
   readonly graph: string | Uint8Array;
   /** Longest time that one run may take, milliseconds; for ever when left out. */
   readonly timeoutMs?: number;
+  /** What the thread runs; something else only in tests. */
+  readonly program?: URL;
 }
 
 export interface RunResult {
@@ -17,12 +19,13 @@ export interface RunResult {
   readonly ms: number;
 }
 
-/** `failed`: it died too often, and is not started again. */
-export type WorkerState = 'starting' | 'ready' | 'restarting' | 'failed' | 'closed';
+/** `late`: it still computes a run that exceeded its time. `failed`: it died too often, and is not started again. */
+export type WorkerState = 'starting' | 'ready' | 'late' | 'restarting' | 'failed' | 'closed';
 
 /** A worker that dies this often without a good run between is not started again: the fault is not a passing one. */
 const MOST_DEATHS = 3;
 
+/** A question that the thread has not answered, though its asker may have been told something else meanwhile. */
 interface Pending {
   readonly resolve: (response: Response) => void;
   readonly reject: (error: unknown) => void;
@@ -32,8 +35,11 @@ interface Pending {
 const WORKER_FILE = new URL('../../dist/inference/session-worker.js', import.meta.url);
 
 /**
- * One ONNX session in a thread of its own, so that the thread of timers and watchdogs never waits for a model. A thread that dies, or exceeds its
- * time, is replaced; what was asked of it rejects with a RetryableError.
+ * One ONNX session in a thread of its own, so that the thread of timers and watchdogs never waits for a model. A thread that dies is replaced; what
+ * was asked of it rejects with a RetryableError.
+ *
+ * The runtime cannot be interrupted: a thread that is terminated while a model computes takes the whole process down (onnxruntime-node 1.30 throws
+ * where nobody can catch it). So a run always goes to its end, whatever its asker was told, and a thread is only ever ended while it is idle.
  */
 export class InferenceWorker {
   readonly #options: WorkerOptions;
@@ -46,6 +52,8 @@ export class InferenceWorker {
   #inputs: readonly string[] = [];
   #outputs: readonly string[] = [];
   #loadMs = 0;
+  /** Called when nothing is asked any more. */
+  #idle: (() => void) | null = null;
   /** Runs go one after the other; the tail of the queue. */
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -85,13 +93,15 @@ export class InferenceWorker {
 
   /**
    * One run of the graph. Runs are done in the order in which they are asked for. The inputs' buffers are transferred: they are empty afterwards.
-   * Cancelling rejects at once; a run that the runtime has begun still goes to its end, and its result is dropped.
-   * Rejects with CancelledError, RetryableError `inference.died` or `inference.timeout`, InputError `inference.run` or `inference.memory`.
+   * Cancelling, and exceeding the time, reject at once; a run that the runtime has begun still goes to its end, and its result is dropped.
+   * Rejects with CancelledError, RetryableError `inference.died`, `inference.timeout`, or `inference.late` while a run that exceeded its time is not
+   * over, InputError `inference.run` or `inference.memory`.
    */
   run(inputs: TensorValues, signal?: AbortSignal): Promise<RunResult> {
     const turn = this.#queue.then(async () => {
-      if (signal?.aborted) throw new CancelledError(`a run of the ${this.#options.task} model`);
+      if (signal?.aborted || this.#state === 'closed') throw this.#cancelled();
       await this.#loading;
+      if (this.#state === 'late') throw this.#late();
       return this.#ask(
         { kind: 'run', inputs },
         Object.values(inputs).map(({ data }) => data.buffer as ArrayBuffer),
@@ -104,7 +114,7 @@ export class InferenceWorker {
       this.#deaths = 0;
       return { outputs: response.outputs, ms: response.ms };
     });
-    return signal ? abortable(result, signal, `a run of the ${this.#options.task} model`) : result;
+    return signal ? abortable(result, signal, this.#cancelled()) : result;
   }
 
   /** Writes the profile that `profile` asked for. */
@@ -113,20 +123,26 @@ export class InferenceWorker {
     await this.#ask({ kind: 'end-profile' }, []);
   }
 
+  /** Tells those that wait, and ends the thread when what it computes is over. */
   async close(): Promise<void> {
     this.#state = 'closed';
+    this.#rejectPending(this.#cancelled());
+    if (this.#pending.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
     const worker = this.#worker;
     this.#worker = null;
-    this.#rejectPending(new CancelledError(`the ${this.#options.task} worker`));
     await worker?.terminate();
   }
 
   async #load(): Promise<void> {
-    const worker = new Worker(WORKER_FILE, { name: this.#options.task });
+    const worker = new Worker(this.#options.program ?? WORKER_FILE, { name: this.#options.task });
     this.#worker = worker;
     worker.on('message', (response: Response) => {
       this.#pending.get(response.id)?.resolve(response);
-      this.#pending.delete(response.id);
+      this.#forget(response.id);
     });
     worker.on('error', (error: NodeJS.ErrnoException) => {
       this.#died(worker, error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? this.#outOfMemory(error.message) : error.message);
@@ -165,15 +181,8 @@ export class InferenceWorker {
         timeoutMs === undefined
           ? undefined
           : setTimeout(() => {
-              this.#died(
-                worker,
-                new RetryableError({
-                  code: 'inference.timeout',
-                  message: `the ${this.#options.task} model did not answer in ${timeoutMs} ms; its worker is started anew`,
-                  remedy: 'allow more time, or use a smaller or quantised model',
-                }),
-              );
-              void worker.terminate();
+              if (this.#state === 'ready') this.#state = 'late';
+              reject(this.#tooSlow(timeoutMs));
             }, timeoutMs);
       this.#pending.set(id, {
         resolve: (response) => {
@@ -189,36 +198,63 @@ export class InferenceWorker {
     });
   }
 
+  /** The last answer that was waited for ends what hung on it. */
+  #forget(id: number): void {
+    this.#pending.delete(id);
+    if (this.#pending.size > 0) return;
+    if (this.#state === 'late') this.#state = 'ready';
+    this.#idle?.();
+  }
+
   /** Everything that waits is told, and another thread is started. */
   #died(worker: Worker, why: string | PlannerError): void {
     if (worker !== this.#worker) return;
     this.#worker = null;
-    const error =
+    this.#rejectPending(
       why instanceof PlannerError
         ? why
         : new RetryableError({
             code: 'inference.died',
             message: `the ${this.#options.task} worker died: ${why}`,
             remedy: 'it is started again; look at the log of the system if it keeps dying',
-          });
-    this.#rejectPending(error);
+          }),
+    );
+    for (const id of [...this.#pending.keys()]) this.#forget(id);
+    if (this.#state === 'closed') return;
     this.#deaths++;
-    const neverRan = this.#state === 'starting';
-    if (neverRan || this.#deaths >= MOST_DEATHS) {
+    if (this.#state === 'starting' || this.#deaths >= MOST_DEATHS) {
       this.#state = 'failed';
       return;
     }
     this.#state = 'restarting';
     this.#loading = this.#load();
     this.#loading.catch(() => {
-      this.#state = 'failed';
+      if (this.#state === 'restarting') this.#state = 'failed';
     });
   }
 
   #rejectPending(error: PlannerError): void {
-    const pending = this.#pending;
-    this.#pending = new Map();
-    for (const { reject } of pending.values()) reject(error);
+    for (const { reject } of this.#pending.values()) reject(error);
+  }
+
+  #cancelled(): CancelledError {
+    return new CancelledError(`a run of the ${this.#options.task} model`);
+  }
+
+  #tooSlow(timeoutMs: number): RetryableError {
+    return new RetryableError({
+      code: 'inference.timeout',
+      message: `the ${this.#options.task} model did not answer in ${timeoutMs} ms`,
+      remedy: 'allow more time, or use a smaller or quantised model',
+    });
+  }
+
+  #late(): RetryableError {
+    return new RetryableError({
+      code: 'inference.late',
+      message: `the ${this.#options.task} model still computes a run that exceeded its time`,
+      remedy: 'ask again when it is done; allow more time, or use a smaller or quantised model',
+    });
   }
 
   #notRunning(): PlannerError {
@@ -252,10 +288,10 @@ export class InferenceWorker {
 }
 
 /** Rejects when the signal aborts, whatever the work does then. */
-function abortable<T>(work: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
+function abortable<T>(work: Promise<T>, signal: AbortSignal, error: CancelledError): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => {
-      reject(new CancelledError(what));
+      reject(error);
     };
     signal.addEventListener('abort', abort, { once: true });
     work

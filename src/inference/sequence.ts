@@ -70,7 +70,8 @@ export function layOutSequence(
     layout.kind === 'images'
       ? addImages(plan, layout, tokenizer, ordered, parts)
       : addFrames(plan, layout, tokenizer, images.length, parts);
-  parts.ids.push(...tokenizer.encode(text));
+  // Not push(...): an absurdly long text is to be refused, not to overflow the stack.
+  for (const id of tokenizer.encode(text)) parts.ids.push(id);
   const { maxLength } = plan.architecture.language;
   if (parts.ids.length + reserve > maxLength) {
     throw new InputError({

@@ -39,9 +39,7 @@ export function modelFacts(bytes: Uint8Array): ModelFacts {
     inputs: (graph.input ?? []).map(portFacts),
     outputs: (graph.output ?? []).map(portFacts),
     operators: Object.fromEntries([...operators].sort(([, a], [, b]) => b - a)),
-    opsets: Object.fromEntries(
-      (opsetImport ?? []).map(({ domain, version }) => [domain || 'ai.onnx', Number(version)]),
-    ),
+    opsets: Object.fromEntries(opsetImport.map(({ domain, version }) => [domain || 'ai.onnx', Number(version)])),
     weights: Object.fromEntries(weights),
   };
 }
