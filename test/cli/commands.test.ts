@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,44 +5,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { writeTabletop } from '../../src/recordings/synthetic/write-tabletop.js';
 import { describeShared, sharedPath } from '../golden/shared.js';
+import { expectOneError, run, type Ended } from './program.js';
 
-/** The built program, as its user starts it. */
-const PROGRAM = path.resolve(import.meta.dirname, '../../bin/molmo-motion.js');
 let folder: string;
-
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** @param stopOnceThere sends Ctrl-C as soon as this file exists. */
-function run(args: readonly string[], stopOnceThere?: string): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [PROGRAM, ...args], { env: { ...process.env, NODE_OPTIONS: '' } });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-    child.on('error', reject);
-    child.on('exit', (code) => {
-      clearInterval(watch);
-      resolve({ code, out, err });
-    });
-    const watch = setInterval(() => {
-      if (stopOnceThere === undefined || !existsSync(stopOnceThere)) return;
-      clearInterval(watch);
-      child.kill('SIGINT');
-    }, 5);
-  });
-}
-
-/** One line that names the thing and a remedy, and no stack. */
-function expectOneError(ended: Ended, code: number, text: string | RegExp): void {
-  expect(ended.err).toMatch(text);
-  expect([ended.code, ended.err]).toEqual([code, expect.not.stringMatching(/\n\s+at /)]);
-  expect(ended.err.split('\n').filter((line) => line.startsWith('error: '))).toHaveLength(1);
-}
 
 beforeAll(async () => {
   if (!existsSync(path.resolve(import.meta.dirname, '../../dist/cli/main.js')))
@@ -78,7 +42,21 @@ describe('molmo-motion', () => {
   it('explains itself', async () => {
     const help = await run(['--help']);
     expect(help.code).toBe(0);
-    for (const command of ['replay', 'forecast', 'lift', 'tracks', 'evaluate', 'info', 'demo', 'bench']) {
+    for (const command of [
+      'replay',
+      'forecast',
+      'lift',
+      'tracks',
+      'evaluate',
+      'info',
+      'demo',
+      'bench',
+      'build',
+      'inspect',
+      'policy',
+      'point',
+      'parity',
+    ]) {
       expect(help.out).toContain(command);
       const own = await run([command, '--help']);
       expect([command, own.code]).toEqual([command, 0]);
