@@ -1,4 +1,4 @@
-/** What the published robot policy sends for one action: absolute joint positions, radians, and the gripper's command, 0 open to 255 closed. */
+/** What the published robot policy sends for one action: joint positions, radians, and the gripper's command, 0 open to 255 closed. */
 export interface ReferenceCommand {
   readonly arm: readonly number[];
   readonly gripper: number;
@@ -7,32 +7,76 @@ export interface ReferenceCommand {
 /** Radians; the published policies move no joint further from where it is measured in one step. */
 export const MAX_DELTA_RAD = 0.2;
 
+/**
+ * `uniform`: all joints are scaled by one factor, so that the direction is kept (MolmoBot's code). `per-joint`: each is clipped on its own (the
+ * wording of its paper).
+ */
+export type DeltaRule = 'uniform' | 'per-joint';
+
 /** Gripper commands above it close. */
 const GRIPPER_THRESHOLD = 128;
 const GRIPPER_CLOSED = 255;
 
-const f = Math.fround;
+/** What a gripper command means. */
+export function isClosing(gripper: number): boolean {
+  return gripper > GRIPPER_THRESHOLD;
+}
 
 /**
- * MolmoBot's clamp (`RealRobotVLAPolicy`, joint_pos): all joints are scaled by one factor, so that the one that moves most moves `maxDeltaRad` from
- * its measured position and the direction is kept; the gripper is thresholded. float32, as the reference.
- * @param action joint positions, then the gripper. @param measured joint positions.
+ * MolmoBot's clamp (`RealRobotVLAPolicy`): no joint of a target is further from its measured position than `maxDeltaRad`, radians.
+ * @param maxDeltaRad for all joints, or one for each.
+ */
+export function clampToMeasured(
+  target: ArrayLike<number>,
+  measured: ArrayLike<number>,
+  maxDeltaRad: number | readonly number[],
+  rule: DeltaRule = 'uniform',
+): number[] {
+  const most = (j: number): number => (typeof maxDeltaRad === 'number' ? maxDeltaRad : maxDeltaRad[j]!);
+  const deltas = Array.from({ length: measured.length }, (_, j) => target[j]! - measured[j]!);
+  if (rule === 'per-joint')
+    return deltas.map((delta, j) => measured[j]! + Math.min(most(j), Math.max(-most(j), delta)));
+  let excess = 1;
+  deltas.forEach((delta, j) => {
+    excess = Math.max(excess, Math.abs(delta) / most(j));
+  });
+  return deltas.map((delta, j) => (excess > 1 ? measured[j]! + delta / excess : target[j]!));
+}
+
+export interface ReferenceOptions {
+  /** What an action's joints are: positions, or changes of the measured ones. */
+  readonly actions?: 'joint_pos' | 'joint_pos_rel';
+  /** Null switches the clamp off. */
+  readonly maxDeltaRad?: number | readonly number[] | null;
+  /** Part of the way from the measured joints that is gone (`action_scale` of the published client). */
+  readonly scale?: number;
+  /** The gripper's command is passed on as it is. */
+  readonly rawGripper?: boolean;
+}
+
+/**
+ * The command that the published robot policy makes of one action.
+ * @param action arm joints, then the gripper. @param measured arm joints.
  */
 export function referenceCommand(
   action: ArrayLike<number>,
   measured: ArrayLike<number>,
-  maxDeltaRad = MAX_DELTA_RAD,
+  { actions = 'joint_pos', maxDeltaRad = MAX_DELTA_RAD, scale = 1, rawGripper = false }: ReferenceOptions = {},
 ): ReferenceCommand {
   const joints = action.length - 1;
-  const deltas = Array.from({ length: joints }, (_, j) => f(f(action[j]!) - f(measured[j]!)));
-  const excess = Math.max(...deltas.map((delta) => f(Math.abs(delta) / f(maxDeltaRad))));
+  const given = Array.from({ length: joints }, (_, j) => action[j]!);
+  const absolute = actions === 'joint_pos' ? given : given.map((delta, j) => measured[j]! + delta);
+  const arm =
+    maxDeltaRad === null
+      ? absolute
+      : clampToMeasured(
+          absolute,
+          Array.from({ length: joints }, (_, j) => measured[j]!),
+          maxDeltaRad,
+        );
+  const gripper = action[joints]!;
   return {
-    arm: deltas.map((delta, j) => (excess > 1 ? f(f(measured[j]!) + f(delta / excess)) : f(action[j]!))),
-    gripper: isClosing(action[joints]!) ? GRIPPER_CLOSED : 0,
+    arm: scale === 1 ? arm : arm.map((q, j) => measured[j]! + scale * (q - measured[j]!)),
+    gripper: rawGripper ? gripper : isClosing(gripper) ? GRIPPER_CLOSED : 0,
   };
-}
-
-/** What a gripper command means. */
-export function isClosing(gripper: number): boolean {
-  return gripper > GRIPPER_THRESHOLD;
 }

@@ -1,8 +1,10 @@
 import { Command } from 'commander';
 import { ConfigurationError } from '../../core/errors.js';
+import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { countingNumber, positiveNumber } from '../arguments.js';
 import { benchBundle, type BundleFigures } from '../benchmarks/bundle.js';
+import { benchLimiter } from '../benchmarks/limiter.js';
 import { benchReplay } from '../benchmarks/replay.js';
 import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
 import { say, toJson } from '../terminal.js';
@@ -28,7 +30,7 @@ const DEFAULT_TOKENS = 64;
 export function benchCommand(): Command {
   return withModelOptions(
     new Command('bench')
-      .description('measure speed and memory: of a model bundle, or of the replay of a recording')
+      .description('measure speed and memory: of a model bundle, of the replay of a recording, or of the limiter')
       .option('--bundle <dir>', 'time queries of this bundle, with a 15 Hz timer beside them')
       .option('--queries <n>', 'timed queries', countingNumber, DEFAULT_QUERIES)
       .option(
@@ -40,7 +42,8 @@ export function benchCommand(): Command {
       .option('--json <file>', 'write the figures of any of these as JSON too'),
   )
     .action(runBundle)
-    .addCommand(replayBench());
+    .addCommand(replayBench())
+    .addCommand(limiterBench());
 }
 
 async function runBundle(options: BundleBenchCommandOptions): Promise<void> {
@@ -48,7 +51,7 @@ async function runBundle(options: BundleBenchCommandOptions): Promise<void> {
     throw new ConfigurationError({
       code: 'bench.what',
       message: 'nothing to measure was named',
-      remedy: 'give --bundle DIR, or: molmo-motion bench replay',
+      remedy: 'give --bundle DIR, or: molmo-motion bench replay, or bench limiter',
     });
   }
   const figures = await benchBundle({
@@ -94,5 +97,27 @@ function replayBench(): Command {
       const figures = await benchReplay({ seconds, rateHz: rate, compressed: !raw });
       await writeFigures(json, figures);
       for (const [name, value] of Object.entries(figures)) say(`${name}: ${String(value)}`);
+    });
+}
+
+interface LimiterBenchOptions {
+  readonly arm: string;
+  readonly commands: number;
+  readonly json?: string;
+}
+
+function limiterBench(): Command {
+  return new Command('limiter')
+    .description('commands that the limiter takes in a second')
+    .option('--arm <name>', 'fr3, panda, or a YAML file with the limits of another arm', 'fr3')
+    .option('--commands <n>', 'commands to limit', countingNumber, 1_000_000)
+    .action(async (_: unknown, command: Command) => {
+      const { arm, commands, json } = command.optsWithGlobals<LimiterBenchOptions>();
+      const figures = benchLimiter(await loadArm(arm), commands);
+      await writeFigures(json, figures);
+      const { mean, p99, max } = figures.call_us;
+      say(
+        `${figures.arm}: ${figures.commands_per_second} commands per second; a call takes ${mean} us (p99 ${p99}, most ${max})`,
+      );
     });
 }
