@@ -5,12 +5,12 @@ import type { JointPositions } from '../core/joint-state.js';
 import { normalNumbers, seededRandom } from '../core/random.js';
 import { fromSeconds, type Nanoseconds } from '../core/time.js';
 import type { ActionExpertPolicy, PolicyResult } from '../planning/action-expert-policy.js';
-import { ObservationWindow } from '../sensing/observation-window.js';
+import { ObservationWindow, type WindowOptions } from '../sensing/observation-window.js';
 
 export interface PolicyStageOptions {
   /** Cameras of the bus, in the order of the model's images. */
   readonly cameras: readonly string[];
-  readonly window: { readonly frames: number; readonly stepS: number };
+  readonly window: WindowOptions;
   /** Widest difference of stamps between the newest pictures of two cameras, seconds. */
   readonly maxIntervalS: number;
   /** Least time between two chunks, seconds of the stamps. */

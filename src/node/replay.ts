@@ -290,7 +290,8 @@ function policyStage(
   const { stepS } = policy.network;
   return new PolicyStage(policy, {
     cameras: chosen,
-    window: { frames: input.observationSteps, stepS: input.observationStepDelta * stepS },
+    // Pictures several steps apart still have to be those of their own steps.
+    window: { frames: input.observationSteps, stepS: input.observationStepDelta * stepS, toleranceS: stepS / 2 },
     maxIntervalS: MAX_INTERVAL_S,
     periodS,
     seed,

@@ -7,6 +7,8 @@ export interface WindowOptions {
   readonly frames: number;
   /** Seconds between them. */
   readonly stepS: number;
+  /** How far a picture may be from its place, seconds; half a step where left out. */
+  readonly toleranceS?: number;
 }
 
 /**
@@ -17,6 +19,7 @@ export class ObservationWindow {
   readonly #options: WindowOptions;
   readonly #frames: CameraFrame[] = [];
   readonly #step: Nanoseconds;
+  readonly #tolerance: Nanoseconds;
 
   constructor(options: WindowOptions) {
     if (!Number.isInteger(options.frames) || options.frames < 1 || !(options.stepS > 0)) {
@@ -28,6 +31,7 @@ export class ObservationWindow {
     }
     this.#options = options;
     this.#step = fromSeconds(options.stepS);
+    this.#tolerance = fromSeconds(options.toleranceS ?? options.stepS / 2);
   }
 
   /** A picture that is older than the newest starts a new history: the camera's clock was set back. */
@@ -43,7 +47,7 @@ export class ObservationWindow {
     this.#frames.length = 0;
   }
 
-  /** Oldest first, the newest last; null while a place has no picture within half a step, or one would stand twice. */
+  /** Oldest first, the newest last; null while a place has no picture near it, or one would stand twice. */
   window(): readonly CameraFrame[] | null {
     const window = this.available();
     return window.length === this.#options.frames ? window : null;
@@ -57,7 +61,7 @@ export class ObservationWindow {
     for (let back = 1; back < this.#options.frames; back++) {
       const due = newest.stamp - this.#step * BigInt(back);
       const nearest = this.#frames.reduce((best, frame) => (distance(frame, due) < distance(best, due) ? frame : best));
-      if (distance(nearest, due) * 2n > this.#step || nearest === window[0]) break;
+      if (distance(nearest, due) > this.#tolerance || nearest === window[0]) break;
       window.unshift(nearest);
     }
     return window;
