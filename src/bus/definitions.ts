@@ -23,6 +23,7 @@ const own: ReadonlyMap<string, MessageDefinition> = new Map(
 
 const KNOWN_TYPES: ReadonlySet<string> = new Set<MessageType>([
   'std_msgs/msg/String',
+  'std_msgs/msg/Float64',
   'sensor_msgs/msg/Image',
   'sensor_msgs/msg/CompressedImage',
   'sensor_msgs/msg/CameraInfo',

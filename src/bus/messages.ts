@@ -75,6 +75,10 @@ export interface TFMessage {
   transforms: TransformStampedMessage[];
 }
 
+export interface Float64Message {
+  data: number;
+}
+
 export interface StringMessage {
   data: string;
 }
@@ -197,6 +201,7 @@ export interface PointForecastMessage {
 /** Every message type on the bus, by its ROS 2 name. */
 export interface MessageTypes {
   'std_msgs/msg/String': StringMessage;
+  'std_msgs/msg/Float64': Float64Message;
   'sensor_msgs/msg/Image': Image;
   'sensor_msgs/msg/CompressedImage': CompressedImage;
   'sensor_msgs/msg/CameraInfo': CameraInfo;

@@ -36,6 +36,12 @@ export function positiveNumber(text: string): number {
   return value;
 }
 
+export function notNegative(text: string): number {
+  const value = anyNumber(text);
+  if (value < 0) throw new InvalidArgumentError('a number of 0 or above is needed.');
+  return value;
+}
+
 export function anyNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('a number is needed.');

@@ -11,6 +11,8 @@ export interface CameraFrame {
   /** Time of exposure. */
   readonly stamp: Nanoseconds;
   readonly model: Camera;
+  /** Of the colour image as it was sent: two pictures with the same one are the same picture. Computed when first asked for. */
+  readonly fingerprint: () => string;
   /** Rejects with InputError where the data cannot be decoded. */
   readonly color: () => Promise<RgbImage>;
   /** Aligned to the colour image pixel by pixel; null when the camera has no depth. */

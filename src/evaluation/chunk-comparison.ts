@@ -15,7 +15,7 @@ export interface ChunkFigures {
   readonly gripper_agreement: number;
 }
 
-interface ErrorSummary {
+export interface ErrorSummary {
   readonly mean: number;
   readonly p95: number;
   readonly max: number;
@@ -40,7 +40,7 @@ export class ChunkComparison {
   add({ stamp, stepS, steps }: ActionChunk): void {
     const before = this.#errors.length;
     steps.forEach((step, k) => {
-      const command = this.#commandAt(stamp + fromSeconds(k * stepS));
+      const command = commandAt(this.#commands, stamp + fromSeconds(k * stepS));
       if (command?.length !== step.length) return;
       const differences = step.slice(0, -1).map((value, j) => Math.abs(value - command[j]!));
       const error = Math.max(...differences);
@@ -59,26 +59,26 @@ export class ChunkComparison {
     return {
       chunks: this.#chunks,
       steps,
-      arm_error_rad: summary(this.#errors),
-      executed_arm_error_rad: summary(this.#executed),
+      arm_error_rad: summarizeErrors(this.#errors),
+      executed_arm_error_rad: summarizeErrors(this.#executed),
       per_joint_rad: this.#jointSums.map((sum) => sum / steps),
       gripper_agreement: this.#agreements / steps,
     };
   }
-
-  /** The row nearest to a time, not further than half a step. */
-  #commandAt(time: Nanoseconds): readonly number[] | null {
-    const { stamps, stepS, actions } = this.#commands;
-    const first = stamps[0];
-    if (first === undefined) return null;
-    const row = Math.round(Number(time - first) / 1e9 / stepS);
-    const stamp = stamps[row];
-    if (stamp === undefined || Math.abs(Number(stamp - time)) / 1e9 > stepS / 2) return null;
-    return actions[row] ?? null;
-  }
 }
 
-function summary(values: readonly number[]): ErrorSummary {
+/** The command of the row nearest to a time, not further than half a step; null where there is none. */
+export function commandAt({ stamps, stepS, actions }: RecordedCommands, time: Nanoseconds): readonly number[] | null {
+  const first = stamps[0];
+  if (first === undefined) return null;
+  const row = Math.round(Number(time - first) / 1e9 / stepS);
+  const stamp = stamps[row];
+  if (stamp === undefined || Math.abs(Number(stamp - time)) / 1e9 > stepS / 2) return null;
+  return actions[row] ?? null;
+}
+
+/** @param values at least one. */
+export function summarizeErrors(values: readonly number[]): ErrorSummary {
   return {
     mean: values.reduce((sum, value) => sum + value, 0) / values.length,
     p95: percentile(values, 95),

@@ -101,7 +101,7 @@ export class Watchdogs {
     if (age > maxAgeS) {
       return {
         kind: 'stale',
-        text: `nothing has come for ${age.toFixed(2)} s (allowed: ${maxAgeS} s)`,
+        text: `nothing has come for ${age.toFixed(2)} s (allowed: ${maxAgeS.toFixed(2)} s)`,
         remedy: 'look at its publisher and the network, then start again',
       };
     }
@@ -109,7 +109,7 @@ export class Watchdogs {
     if (stampAge > maxAgeS + AHEAD_S) {
       return {
         kind: 'stale',
-        text: `its stamp is ${stampAge.toFixed(2)} s old, though it came just now (allowed: ${maxAgeS} s)`,
+        text: `its stamp is ${stampAge.toFixed(2)} s old, though it came just now (allowed: ${maxAgeS.toFixed(2)} s)`,
         remedy: 'synchronise the clocks of the machines, or look for a queue that delays it',
       };
     }

@@ -23,12 +23,15 @@ export interface InputTopics {
   readonly instruction: string;
   readonly joints: string;
   readonly click: string;
+  /** Mode of the robot, as its driver tells it: everything but the modes that move stops the arm. */
+  readonly robotMode: string;
 }
 
 export const DEFAULT_INPUT_TOPICS: InputTopics = {
   instruction: '/instruction',
   joints: '/joint_states',
   click: '/molmo_motion/click',
+  robotMode: '/molmo_motion/robot_mode',
 };
 
 /** What the node publishes. */
@@ -39,9 +42,19 @@ export const OUTPUT_TOPICS = {
   path: '/molmo_motion/forecast_path',
   points: '/molmo_motion/points',
   chunk: '/molmo_motion/chunk',
+  command: '/molmo_motion/command',
+  commandPreview: '/molmo_motion/command_preview',
+  gripper: '/molmo_motion/gripper_width',
   overlay: '/molmo_motion/overlay/compressed',
   diagnostics: '/diagnostics',
 } as const;
 
 /** 15 Hz, as MolmoMotion was trained. */
 export const MODEL_STEP_S = 1 / 15;
+
+/** What the node serves. */
+export const SERVICES = {
+  start: '/molmo_motion/start',
+  stop: '/molmo_motion/stop',
+  dryRun: '/molmo_motion/dry_run',
+} as const;

@@ -17,6 +17,8 @@ import { findArmJoints, findGripperJoint, readJoints } from '../sensing/joint-st
 import { stampedTransforms } from '../sensing/transform-messages.js';
 import { ObservationWindow } from '../sensing/observation-window.js';
 import type { CameraTopics } from './camera-topics.js';
+import type { Fault } from '../execution/watchdogs.js';
+import type { ExecutionStage } from './execution-stage.js';
 import { ForecastPublisher } from './forecast-publisher.js';
 import { Latencies } from './latencies.js';
 import type { PlannerOptions } from './planner-options.js';
@@ -62,6 +64,7 @@ export class Planner {
   readonly #grounders: readonly Grounder[];
   readonly #forecaster: Forecaster;
   readonly #policy: PolicyStage | null;
+  readonly #execution: ExecutionStage | null;
   readonly #results = new Subject<PlannerResult>();
   readonly #failures = new Subject<unknown>();
   readonly #subscriptions: Subscription[] = [];
@@ -87,6 +90,7 @@ export class Planner {
 
   /**
    * @param grounders asked in order; the first that has something to ground is used. @param policy plans beside the forecasts; nobody when null.
+   * @param execution makes commands of its chunks; nobody when null.
    */
   constructor(
     bus: Bus,
@@ -94,13 +98,16 @@ export class Planner {
     grounders: readonly Grounder[],
     forecaster: Forecaster,
     policy: PolicyStage | null = null,
+    execution: ExecutionStage | null = null,
   ) {
     this.#bus = bus;
     this.#options = options;
     this.#grounders = grounders;
     this.#forecaster = forecaster;
     this.#policy = policy;
+    this.#execution = execution;
     this.#instruction = options.instruction ?? '';
+    if (options.instruction !== undefined) execution?.setInstruction(options.instruction);
     this.#publisher = new ForecastPublisher(bus);
     this.results = this.#results.asObservable();
     this.failures = this.#failures.asObservable();
@@ -118,6 +125,7 @@ export class Planner {
       // Messages of other publishers (a gripper, a mobile base) share the topic; they are not this arm's.
       if (!this.#armJoints) return;
       this.#joints = readJoints(message, this.#armJoints);
+      execution?.sawJoints(this.#joints);
       this.counts.jointStates++;
     });
     if (options.instruction === undefined) {
@@ -125,6 +133,7 @@ export class Planner {
       for (const qos of [DEFAULT_QOS, LATCHED_QOS]) {
         this.#listen(options.topics.instruction, 'std_msgs/msg/String', qos, ({ message }) => {
           this.#instruction = message.data.trim();
+          execution?.setInstruction(this.#instruction);
         });
       }
     }
@@ -193,9 +202,11 @@ export class Planner {
         this.counts.chunks++;
         this.latencies.add('planning', timings['total']!);
         this.#publisher.chunk(chunk, this.#armJoints ?? []);
+        this.#execution?.offer(chunk);
       }),
       policy.failures.subscribe((error) => {
         this.refusals.add('planning', error);
+        if (error instanceof PlannerError && WORKER_LOST.has(error.code)) this.#execution?.stop(workerLost(error));
         this.#failures.next(error);
       }),
     );
@@ -257,6 +268,7 @@ export class Planner {
     for (const step of stampedTransforms(message)) {
       try {
         this.#tf.set(step, isStatic);
+        if (!isStatic) this.#execution?.sawTransforms(step.stamp);
         this.counts.transforms++;
       } catch (error) {
         // One bad transform does not spoil the others of its message.
@@ -272,6 +284,7 @@ export class Planner {
     this.#frameCameras.set(frame.frameId, frame.camera);
     const windows = this.#windows.get(frame.camera)!;
     windows.add(frame);
+    this.#execution?.sawFrame(frame);
     this.#policy?.addFrame(frame, { joints: this.#joints, gripper: this.#gripper, instruction: this.#instruction });
     if (frame.camera !== this.#options.forecastCamera || this.#running) return;
     if (this.#lastForecast !== null && frame.stamp - this.#lastForecast < fromSeconds(this.#options.periodS)) return;
@@ -410,6 +423,13 @@ export class Planner {
     this.#waiting = null;
     this.#epoch++;
   }
+}
+
+/** Errors after which no plan will come soon. */
+const WORKER_LOST: ReadonlySet<string> = new Set(['inference.died', 'inference.stopped', 'inference.memory']);
+
+function workerLost({ message, remedy }: PlannerError): Fault {
+  return { code: 'worker.lost', message, remedy, reaction: 'brake' };
 }
 
 function nothingLifted(query: QueryPoints): InputError {

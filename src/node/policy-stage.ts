@@ -32,10 +32,13 @@ export interface RobotMoment {
 export class PolicyStage {
   readonly policy: ActionExpertPolicy;
   readonly results: Observable<PolicyResult>;
+  /** Stamps of the observations that chunks are begun from. */
+  readonly observed: Observable<Nanoseconds>;
   /** Errors of chunks that failed. */
   readonly failures: Observable<unknown>;
   readonly #options: PolicyStageOptions;
   readonly #results = new Subject<PolicyResult>();
+  readonly #observed = new Subject<Nanoseconds>();
   readonly #failures = new Subject<unknown>();
   readonly #windows: ReadonlyMap<string, ObservationWindow>;
   readonly #random: () => number;
@@ -51,6 +54,7 @@ export class PolicyStage {
     this.#windows = new Map(options.cameras.map((camera) => [camera, new ObservationWindow(options.window)]));
     this.#random = seededRandom(options.seed);
     this.results = this.#results.asObservable();
+    this.observed = this.#observed.asObservable();
     this.failures = this.#failures.asObservable();
   }
 
@@ -65,9 +69,14 @@ export class PolicyStage {
     if (this.#last !== null && stamp - this.#last < fromSeconds(this.#options.periodS)) return;
     if (this.#last === stamp) return;
     this.#last = stamp;
+    this.#observed.next(stamp);
     this.#running = this.#plan(stamp, images.frames, robot).finally(() => {
       this.#running = undefined;
     });
+  }
+
+  get cameras(): readonly string[] {
+    return this.#options.cameras;
   }
 
   /** A promise while a chunk is being made. */

@@ -2,23 +2,34 @@ import { MemoryBus } from '../bus/memory/memory-bus.js';
 import { VirtualClock } from '../bus/memory/virtual-clock.js';
 import type { MessageType } from '../bus/messages.js';
 import { isKnownType } from '../bus/definitions.js';
-import { ConfigurationError, InputError, PlannerError } from '../core/errors.js';
+import { ConfigurationError, describeError, InputError, PlannerError } from '../core/errors.js';
 import type { PointTracks } from '../core/point-tracks.js';
-import { toSeconds, type Nanoseconds } from '../core/time.js';
+import { fromSeconds, toSeconds, type Nanoseconds } from '../core/time.js';
 import { distance, type Pixel } from '../core/vector.js';
 import { pointMotionMetrics, type Metrics, type ScoredPrediction } from '../evaluation/metrics.js';
-import { ChunkComparison, type ChunkFigures } from '../evaluation/chunk-comparison.js';
+import {
+  ChunkComparison,
+  commandAt,
+  summarizeErrors,
+  type ChunkFigures,
+  type ErrorSummary,
+} from '../evaluation/chunk-comparison.js';
+import { checkLatency, type QueueOptions } from '../execution/chunk-queue.js';
+import { ROBOTIQ_2F85 } from '../execution/gripper.js';
+import type { Arm } from '../core/arm.js';
 import type { Forecaster } from '../forecasting/forecaster.js';
 import { ClickGrounder } from '../grounding/click-grounder.js';
 import type { Grounder } from '../grounding/grounder.js';
 import { POINT_COUNT } from '../grounding/lift-points.js';
 import { TrackGrounder } from '../grounding/track-grounder.js';
 import type { PolicyInput } from '../inference/model-input.js';
-import type { ActionExpertPolicy } from '../planning/action-expert-policy.js';
+import { ActionExpertPolicy } from '../planning/action-expert-policy.js';
 import { play, replayQos } from '../recordings/player.js';
 import { Recorder } from '../recordings/recorder.js';
 import type { Recording, RecordingProblem } from '../recordings/recording.js';
 import { MILLIMETRES } from '../sensing/depth-image.js';
+import { ExecutionStage } from './execution-stage.js';
+import { FaultyNetwork, FaultyRecording, injectedLatencyS, type FaultName, type InjectedFault } from './faults.js';
 import { findCameras, type CameraTopics } from './camera-topics.js';
 import type { LatencySummary } from './latencies.js';
 import { DEFAULT_INPUT_TOPICS, MODEL_STEP_S, OUTPUT_TOPICS } from './planner-options.js';
@@ -31,6 +42,10 @@ export interface ReplayOptions {
   readonly forecaster: Forecaster;
   /** Plans beside the forecasts. */
   readonly policy?: ReplayPolicy;
+  /** What becomes of the chunks; they are only compared with the recorded actions where it is left out. */
+  readonly execution?: ReplayExecution;
+  /** Things to go wrong on the way. */
+  readonly faults?: readonly InjectedFault[];
   /** Where to record inputs and outputs; nothing is recorded when left out. */
   readonly recordTo?: string;
   readonly instruction?: string;
@@ -53,6 +68,42 @@ export interface ReplayPolicy {
   readonly input: Pick<PolicyInput, 'cameras' | 'observationSteps' | 'observationStepDelta' | 'executedSteps'>;
   /** Cameras of the recording by the model's names, where they differ. */
   readonly cameras: ReadonlyMap<string, string>;
+}
+
+export interface ReplayExecution {
+  readonly arm: Arm;
+  readonly mode: QueueOptions['mode'];
+  readonly blendSteps?: number;
+  /** Time that a chunk is taken to need, seconds of the recording: a replay computes while its clock stands still. */
+  readonly latencyS: number;
+  readonly maxDeltaRad?: number | null;
+}
+
+/** Commands, and what kept them in bounds. */
+export interface ExecutionReport {
+  readonly arm: string;
+  readonly mode: QueueOptions['mode'];
+  readonly phase: string;
+  readonly commands: number;
+  /** Ticks at which there was no step, and the arm held. */
+  readonly holds: number;
+  readonly overruns: number;
+  readonly chunks: number;
+  readonly late_chunks: number;
+  /** Of the chunk before, when its successor came. */
+  readonly slack_s: { readonly least: number; readonly mean: number } | null;
+  /** For each joint, how many commands were limited by what. */
+  readonly limited: readonly Readonly<Record<string, number>>[];
+  readonly stops: readonly {
+    readonly at_s: number;
+    readonly code: string;
+    readonly message: string;
+    readonly remedy: string;
+  }[];
+  readonly start_refused: string | null;
+  readonly gripper_moves: number;
+  /** Largest difference of any joint from the recorded command of the same time, radians; null where there is none. */
+  readonly command_error_rad: ErrorSummary | null;
 }
 
 export interface ReplayReport {
@@ -88,6 +139,8 @@ export interface ReplayReport {
   readonly metrics: { readonly paper: Metrics; readonly released: Metrics; readonly forecasts_scored: number } | null;
   /** Planned chunks against the recorded actions; null without a policy, or where the recording has no actions. */
   readonly policy: ChunkFigures | null;
+  /** Null where nothing was executed. */
+  readonly execution: ExecutionReport | null;
 }
 
 export interface ReplayOutcome {
@@ -108,7 +161,9 @@ const TF_WAIT_S = 0.2;
 const MAX_INTERVAL_S = MODEL_STEP_S / 2;
 
 /** Plays a recording through the stages and reports what came out. @throws InputError, OutputError, CancelledError. */
-export async function replay(recording: Recording, options: ReplayOptions): Promise<ReplayOutcome> {
+export async function replay(given: Recording, options: ReplayOptions): Promise<ReplayOutcome> {
+  const faults = options.faults ?? [];
+  const recording = faults.length > 0 ? new FaultyRecording(given, faults) : given;
   if (!recording.timeRange) {
     throw new InputError({
       code: 'recording.empty',
@@ -125,7 +180,14 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
   const clicks = new ClickGrounder({ points: POINT_COUNT, seed: options.seed });
   const tracks = recording.tracks && new TrackGrounder(recording.tracks, { points: POINT_COUNT, seed: options.seed });
   const grounders: Grounder[] = tracks ? [clicks, tracks] : [clicks];
-  const stage = options.policy ? policyStage(options.policy, cameras, options) : null;
+  const start = recording.timeRange[0];
+  const isActive = (name: FaultName): boolean =>
+    faults.some((fault) => fault.name === name && clock.now() >= start + fromSeconds(fault.atS));
+  const stage = options.policy ? policyStage(options.policy, cameras, options, isActive) : null;
+  const execution =
+    stage && options.policy && options.execution
+      ? executionStage(bus, stage, options.policy, options.execution, recording, isActive)
+      : null;
   const comparison =
     options.policy && recording.commands
       ? new ChunkComparison(recording.commands, options.policy.input.executedSteps)
@@ -138,7 +200,11 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
       forecastCamera: camera?.camera ?? '',
       window: { frames: options.forecaster.historySize, stepS },
       periodS: options.periodS,
-      ...(instructionOf(recording, options) !== null && { instruction: instructionOf(recording, options)! }),
+      // Where the task is to change on the way, it comes from its topic.
+      ...(instructionOf(recording, options) !== null &&
+        !faults.some(({ name }) => name.startsWith('instruction')) && {
+          instruction: instructionOf(recording, options)!,
+        }),
       topics: DEFAULT_INPUT_TOPICS,
       maxIntervalS: MAX_INTERVAL_S,
       tfWaitS: TF_WAIT_S,
@@ -147,6 +213,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
     grounders,
     options.forecaster,
     stage,
+    execution?.stage ?? null,
   );
   planner.acceptClicks(clicks);
   for (const click of options.clicks ?? []) clicks.click(click.camera ?? camera?.camera ?? '', click.pixel);
@@ -173,7 +240,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
       if (!highlight || motionOf(result) > motionOf(highlight)) highlight = { ...result, truth };
       if (options.once) enough.abort();
     });
-    const start = performance.now();
+    const began = performance.now();
     const played = await play(recording, bus, {
       settle: () => eitherBusy(planner.settle(), recorder?.settle()),
       ...(options.signal && { signal: options.signal }),
@@ -185,7 +252,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
     });
     await planner.flush();
     await recorder?.commit();
-    const wallS = (performance.now() - start) / 1000;
+    const wallS = (performance.now() - began) / 1000;
     const durationS = toSeconds(clock.now() - recording.timeRange[0]) - (options.fromS ?? 0);
     return {
       report: {
@@ -223,6 +290,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
                 forecasts_scored: scores.length,
               },
         policy: comparison?.figures() ?? null,
+        execution: execution?.report() ?? null,
       },
       highlight,
       failures: [...failures.values()],
@@ -232,6 +300,7 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
     throw error;
   } finally {
     await planner.close();
+    execution?.stage.close();
     await bus.close();
   }
 }
@@ -275,6 +344,7 @@ function policyStage(
   { policy, input, cameras: renamed }: ReplayPolicy,
   cameras: readonly CameraTopics[],
   { periodS, seed }: ReplayOptions,
+  isActive: (name: FaultName) => boolean,
 ): PolicyStage {
   const names = cameras.map(({ camera }) => camera);
   const chosen = input.cameras.map((wanted) => {
@@ -288,7 +358,7 @@ function policyStage(
     });
   });
   const { stepS } = policy.network;
-  return new PolicyStage(policy, {
+  return new PolicyStage(new ActionExpertPolicy(new FaultyNetwork(policy.network, isActive)), {
     cameras: chosen,
     // Pictures several steps apart still have to be those of their own steps.
     window: { frames: input.observationSteps, stepS: input.observationStepDelta * stepS, toleranceS: stepS / 2 },
@@ -297,6 +367,95 @@ function policyStage(
     seed,
   });
 }
+
+interface ReplayedExecution {
+  readonly stage: ExecutionStage;
+  readonly report: () => ExecutionReport;
+}
+
+/** Nobody is in danger of a replay: its arm is started by itself, once, and stays stopped when it was stopped. */
+function executionStage(
+  bus: MemoryBus<VirtualClock>,
+  policyStage: PolicyStage,
+  { input }: ReplayPolicy,
+  { arm, mode, blendSteps, latencyS, maxDeltaRad }: ReplayExecution,
+  recording: Recording,
+  isActive: (name: FaultName) => boolean,
+): ReplayedExecution {
+  const { policy } = policyStage;
+  const { stepS, horizon } = policy.network;
+  const queue: QueueOptions = {
+    mode,
+    executedSteps: input.executedSteps,
+    ...(blendSteps !== undefined && { blendSteps }),
+  };
+  checkLatency(queue, horizon, stepS, latencyS);
+  const start = recording.timeRange![0];
+  // What a monotonic clock would tell: jumps of the other one are taken out.
+  let jumped = 0n;
+  bus.clock.jumps.subscribe((by) => {
+    jumped += by;
+  });
+  const stage = new ExecutionStage(bus, {
+    arm,
+    limiter: { periodS: stepS, ...(maxDeltaRad !== undefined && { maxDeltaRad }) },
+    queue,
+    gripper: { convention: ROBOTIQ_2F85 },
+    dryRun: false,
+    latencyS,
+    simulatedLatencyS: () => latencyS + injectedLatencyS(isActive),
+    // The recorded arm follows the recorded commands, not these.
+    maxTrackingErrorRad: Number.POSITIVE_INFINITY,
+    cameras: policyStage.cameras,
+    maxAgeS: {
+      ...REPLAY_MAX_AGE_S,
+      transforms: recording.topics.some(({ topic, usable }) => usable && topic.endsWith('/tf')) ? 1 : null,
+      chunk: horizon * stepS + 2 * latencyS + 0.5,
+    },
+    movingModes: ['move', 'active'],
+    topics: DEFAULT_INPUT_TOPICS,
+    monotonicS: () => toSeconds(bus.clock.now() - jumped - start),
+  });
+  let refused: string | null = null;
+  const errors: number[] = [];
+  stage.onCommand(({ stamp, positions }) => {
+    const command = recording.commands && commandAt(recording.commands, stamp);
+    if (command) errors.push(Math.max(...positions.map((q, j) => Math.abs(q - command[j]!))));
+  });
+  policyStage.observed.subscribe(() => {
+    if (stage.phase !== 'idle') return;
+    try {
+      stage.start();
+    } catch (error) {
+      refused ??= describeError(error);
+    }
+  });
+  return {
+    stage,
+    report: () => {
+      const { phase, commands, holds, stops, limited, queue: queued, gripper_moves: moves } = stage.figures();
+      return {
+        arm: arm.name,
+        mode,
+        phase,
+        commands,
+        holds,
+        overruns: queued.overruns,
+        chunks: queued.chunks,
+        late_chunks: queued.late,
+        slack_s: queued.slack_s,
+        limited,
+        stops: stops.map(({ at, code, message, remedy }) => ({ at_s: toSeconds(at - start), code, message, remedy })),
+        start_refused: phase === 'idle' ? refused : null,
+        gripper_moves: moves,
+        command_error_rad: errors.length === 0 ? null : summarizeErrors(errors),
+      };
+    },
+  };
+}
+
+/** Recordings come at their own rates, some of them slow. */
+const REPLAY_MAX_AGE_S = { images: 0.5, joints: 0.3, samePicture: 2 };
 
 /** Everything that is played, and everything that the planner says. */
 function recordTopics(recorder: Recorder, recording: Recording): void {
@@ -311,6 +470,8 @@ function recordTopics(recorder: Recorder, recording: Recording): void {
     [OUTPUT_TOPICS.path, 'nav_msgs/msg/Path'],
     [OUTPUT_TOPICS.points, 'sensor_msgs/msg/PointCloud2'],
     [OUTPUT_TOPICS.chunk, 'trajectory_msgs/msg/JointTrajectory'],
+    [OUTPUT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory'],
+    [OUTPUT_TOPICS.gripper, 'std_msgs/msg/Float64'],
     [OUTPUT_TOPICS.overlay, 'sensor_msgs/msg/CompressedImage'],
     [OUTPUT_TOPICS.diagnostics, 'diagnostic_msgs/msg/DiagnosticArray'],
   ];

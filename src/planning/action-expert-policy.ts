@@ -77,6 +77,13 @@ export class ActionExpertPolicy {
       noise,
       signal,
     );
+    if (actions.length !== this.noiseLength) {
+      throw new InputError({
+        code: 'policy.actions',
+        message: `the policy answered ${actions.length} values instead of ${horizon} steps of ${actionSize}`,
+        remedy: 'nothing is sent to the robot; build the bundle again',
+      });
+    }
     const bad = actions.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) {
       throw new InputError({

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import type { CameraInfo, CompressedImage, Image } from '../bus/messages.js';
 import { InputError } from '../core/errors.js';
 import type { CameraFrame } from '../core/observation.js';
@@ -132,6 +133,7 @@ export class CameraStream {
       frameId: color.header.frame_id,
       stamp,
       model,
+      fingerprint: () => `${color.data.length}:${crc32(color.data)}`,
       color: once(async () => {
         const image = isRaw(color) ? decodeColorImage(color) : await decodeCompressedColor(color);
         checkImageSize(model, image.width, image.height, `the colour image of ${camera}`);

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { EXIT } from '../exit-codes.js';
 import { DEFAULT_STEPS } from '../forecasters.js';
 import { printJson, say } from '../terminal.js';
-import { runReplay } from './replay.js';
+import { DEFAULT_EXECUTION, runReplay } from './replay.js';
 
 /** Made by `npm run make-demo-recording`; see there. */
 const RECORDING = fileURLToPath(new URL('../../../demo-data/tabletop.mcap', import.meta.url));
@@ -15,6 +15,7 @@ export function demoCommand(): Command {
     .option('--json', 'print the report to stdout')
     .action(async (options: { readonly out: string; readonly json?: boolean }) => {
       const report = await runReplay(RECORDING, {
+        ...DEFAULT_EXECUTION,
         out: options.out,
         forecaster: 'extrapolate',
         steps: DEFAULT_STEPS,

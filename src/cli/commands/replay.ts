@@ -3,7 +3,17 @@ import path from 'node:path';
 import { Command, Option } from 'commander';
 import { Model } from '../../inference/model.js';
 import { PolicyModel } from '../../inference/networks.js';
-import { replay, type ReplayOutcome, type ReplayPolicy, type ReplayReport } from '../../node/replay.js';
+import type { QueueOptions } from '../../execution/chunk-queue.js';
+import { MAX_DELTA_RAD } from '../../execution/reference-command.js';
+import { FAULTS, parseFault, type InjectedFault } from '../../node/faults.js';
+import {
+  replay,
+  type ExecutionReport,
+  type ReplayOutcome,
+  type ReplayPolicy,
+  type ReplayReport,
+} from '../../node/replay.js';
+import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { ActionExpertPolicy } from '../../planning/action-expert-policy.js';
 import { openRecording } from '../../recordings/open-recording.js';
@@ -13,6 +23,7 @@ import {
   cameraClick,
   cameraName,
   countingNumber,
+  notNegative,
   positiveNumber,
   wholeNumber,
   type CameraClick,
@@ -33,6 +44,12 @@ import { printJson, progressBar, say, toJson } from '../terminal.js';
 export interface ReplayCommandOptions extends ModelCommandOptions {
   readonly forecastBundle?: string;
   readonly policyBundle?: string;
+  readonly arm: string;
+  readonly mode: QueueOptions['mode'];
+  readonly latency: number;
+  readonly blend: number;
+  readonly maxDelta: number;
+  readonly fault?: readonly InjectedFault[];
   readonly policyCamera?: readonly (readonly [string, string])[];
   readonly maxNewTokens?: number;
   readonly out: string;
@@ -51,6 +68,19 @@ export interface ReplayCommandOptions extends ModelCommandOptions {
 }
 
 const DEFAULT_PERIOD_S = 1;
+
+/** Of a replay, in which nothing can be hit. */
+export const DEFAULT_EXECUTION = {
+  arm: 'fr3',
+  mode: 'asynchronous',
+  latency: 0.1,
+  blend: 0,
+  maxDelta: MAX_DELTA_RAD,
+} as const;
+
+function injectedFaults(text: string, earlier: readonly InjectedFault[] = []): readonly InjectedFault[] {
+  return [...earlier, parseFault(text)];
+}
 
 export function replayCommand(): Command {
   return withModelOptions(
@@ -91,6 +121,35 @@ export function replayCommand(): Command {
         '--policy-camera <name=recorded>',
         "camera of the recording in place of one of the policy's; repeatable",
         cameraName,
+      )
+      .option('--arm <name>', 'arm whose limits the commands keep: fr3, panda, or a YAML file', DEFAULT_EXECUTION.arm)
+      .addOption(
+        new Option('--mode <mode>', 'whether the next chunk is planned while the current one plays, or waited for')
+          .choices(['asynchronous', 'synchronous'])
+          .default(DEFAULT_EXECUTION.mode),
+      )
+      .option(
+        '--latency <seconds>',
+        'time that a chunk is taken to need: the clock of a replay stands still while models compute',
+        notNegative,
+        DEFAULT_EXECUTION.latency,
+      )
+      .option(
+        '--blend <steps>',
+        'steps over which a chunk takes over from the one before',
+        wholeNumber,
+        DEFAULT_EXECUTION.blend,
+      )
+      .option(
+        '--max-delta <rad>',
+        'furthest that a command may be from the measured joints',
+        positiveNumber,
+        DEFAULT_EXECUTION.maxDelta,
+      )
+      .option(
+        '--fault <name@seconds>',
+        `something that goes wrong from then on, such as camera-stall@3.2s; repeatable (${Object.keys(FAULTS).join(', ')})`,
+        injectedFaults,
       )
       .option('--json', 'print the report to stdout'),
   ).action(async (location: string, options: ReplayCommandOptions) => {
@@ -148,6 +207,7 @@ async function replayInto(
   policy: ReplayPolicy | null,
   options: ReplayCommandOptions,
 ): Promise<ReplayReport> {
+  const arm = await loadArm(options.arm);
   await makeFolder(options.out);
   const bar = progressBar('replay');
   const outcome = await interruptible((signal) =>
@@ -157,7 +217,17 @@ async function replayInto(
       ...(options.instruction !== undefined && { instruction: options.instruction }),
       ...(options.click && { clicks: options.click }),
       ...(options.camera !== undefined && { camera: options.camera }),
-      ...(policy && { policy }),
+      ...(policy && {
+        policy,
+        execution: {
+          arm,
+          mode: options.mode,
+          latencyS: options.latency,
+          blendSteps: options.blend,
+          maxDeltaRad: options.maxDelta,
+        },
+      }),
+      ...(options.fault && { faults: options.fault }),
       periodS: options.period ?? (policy || options.forecastBundle !== undefined ? 0 : DEFAULT_PERIOD_S),
       seed: options.seed,
       ...(options.from !== undefined && { fromS: options.from }),
@@ -207,6 +277,7 @@ function summarize(report: ReplayReport, out: string): void {
       `against the recorded actions (${chunks} chunks): arm off by ${executed.mean.toFixed(4)} rad on average where executed (most ${executed.max.toFixed(4)}), ${all.mean.toFixed(4)} over whole chunks; gripper the same in ${(100 * gripper).toFixed(1)} %`,
     );
   }
+  if (report.execution) showExecution(report.execution);
   for (const { stage, message, count, remedy } of report.refusals)
     say(`refused by ${stage}, ${count} times: ${message} (${remedy})`);
   for (const { message, count } of report.problems)
@@ -225,4 +296,19 @@ function summarize(report: ReplayReport, out: string): void {
 
 function metres(value: number | null): string {
   return value === null ? '-' : `${value.toFixed(4)} m`;
+}
+
+function showExecution(execution: ExecutionReport): void {
+  const { arm, mode, commands, holds, overruns, chunks, slack_s: slack, command_error_rad: error, stops } = execution;
+  say(
+    `executed on the ${arm}, ${mode}: ${commands} commands of ${chunks} chunks, ${holds} holds, ${overruns} overruns${slack ? `, ${slack.least.toFixed(2)} s slack at least` : ''}`,
+  );
+  if (error)
+    say(
+      `against the recorded commands: off by ${error.mean.toFixed(4)} rad on average, ${error.max.toFixed(4)} at most`,
+    );
+  const limited = execution.limited.map((reasons) => Object.values(reasons).reduce((sum, n) => sum + n, 0));
+  if (limited.some((n) => n > 0)) say(`commands limited, joint by joint: ${limited.join(', ')}`);
+  if (execution.start_refused !== null) say(`not started: ${execution.start_refused}`);
+  for (const { at_s: at, message, remedy } of stops) say(`stopped at ${at.toFixed(2)} s: ${message} (${remedy})`);
 }

@@ -1,0 +1,345 @@
+import type { Subscription } from 'rxjs';
+import { DEFAULT_QOS, type Bus, type Publisher } from '../bus/bus.js';
+import type { Float64Message, JointTrajectory } from '../bus/messages.js';
+import type { ActionChunk } from '../core/action-chunk.js';
+import type { Arm } from '../core/arm.js';
+import { describeError, PlannerError } from '../core/errors.js';
+import type { JointPositions } from '../core/joint-state.js';
+import type { CameraFrame } from '../core/observation.js';
+import { fromSeconds, toTimeMessage, type Nanoseconds } from '../core/time.js';
+import { ChunkQueue, type QueueFigures, type QueueOptions } from '../execution/chunk-queue.js';
+import {
+  Executor,
+  type Command,
+  type ExecutorFigures,
+  type ExecutorOptions,
+  type Phase,
+} from '../execution/executor.js';
+import { GripperSwitch, type GripperOptions } from '../execution/gripper.js';
+import { prepareLimits, type LimiterOptions } from '../execution/limiter.js';
+import { SynchronousSlots } from '../execution/synchronous-slots.js';
+import { Watchdogs, type Fault, type WatchedStream } from '../execution/watchdogs.js';
+import { OUTPUT_TOPICS, SERVICES, type InputTopics } from './planner-options.js';
+
+export interface ExecutionOptions {
+  readonly arm: Arm;
+  readonly limiter: LimiterOptions;
+  readonly queue: QueueOptions;
+  readonly gripper: GripperOptions;
+  /** Commands are computed and shown, and not sent. */
+  readonly dryRun: boolean;
+  readonly relativeActions?: boolean;
+  readonly slowStart?: ExecutorOptions['slowStart'];
+  readonly maxTrackingErrorRad?: number;
+  /** Expected time of a chunk, seconds: in asynchronous mode the next one is asked for so much earlier. */
+  readonly latencyS: number;
+  /** Of a replay, whose clock stands still while models compute: seconds after its observation that a chunk is taken to come. */
+  readonly simulatedLatencyS?: () => number;
+  /** Cameras that the plans come from. */
+  readonly cameras: readonly string[];
+  readonly maxAgeS: WatchLimits;
+  /** Modes of the robot in which it moves; others stop it. */
+  readonly movingModes: readonly string[];
+  readonly topics: InputTopics;
+  /** Seconds of a clock that never jumps. */
+  readonly monotonicS: () => number;
+}
+
+/** Longest ages, seconds. */
+export interface WatchLimits {
+  readonly images: number;
+  readonly joints: number;
+  /** Null where nobody publishes transforms. */
+  readonly transforms: number | null;
+  readonly chunk: number;
+  /** For which a camera may show the very same picture. */
+  readonly samePicture: number;
+}
+
+export interface ExecutionFigures extends ExecutorFigures {
+  readonly phase: Phase;
+  readonly queue: QueueFigures;
+  readonly gripper_moves: number;
+}
+
+/** Chunks in, commands out, at a fixed rate: queue, limiter, gripper, watchdogs and the stop latch, wired to a bus. */
+export class ExecutionStage {
+  readonly #bus: Bus;
+  readonly #options: ExecutionOptions;
+  readonly #queue: ChunkQueue;
+  readonly #executor: Executor;
+  readonly #watchdogs: Watchdogs;
+  readonly #slots: SynchronousSlots;
+  readonly #command: Publisher<JointTrajectory>;
+  readonly #preview: Publisher<JointTrajectory>;
+  readonly #gripper: Publisher<Float64Message>;
+  readonly #subscriptions: Subscription[] = [];
+  readonly #closing: (() => void)[] = [];
+  #dryRun: boolean;
+  #joints: JointPositions | null = null;
+  /** A chunk is on its way. */
+  #coming = false;
+  #gripperMoves = 0;
+  #onCommand: ((command: Command) => void) | null = null;
+
+  /** @throws ConfigurationError `limiter.options`, `queue.options`. */
+  constructor(bus: Bus, options: ExecutionOptions) {
+    this.#bus = bus;
+    this.#options = options;
+    this.#dryRun = options.dryRun;
+    this.#queue = new ChunkQueue(options.queue);
+    this.#executor = new Executor({
+      limits: prepareLimits(options.arm, options.limiter),
+      queue: this.#queue,
+      gripper: new GripperSwitch(options.gripper),
+      ...(options.relativeActions && { relative: true }),
+      ...(options.slowStart && { slowStart: options.slowStart }),
+      ...(options.maxTrackingErrorRad !== undefined && { maxTrackingErrorRad: options.maxTrackingErrorRad }),
+    });
+    this.#watchdogs = new Watchdogs(watchedStreams(options), options.monotonicS);
+    this.#slots = new SynchronousSlots(() => {
+      this.#ask();
+    });
+    this.#command = bus.advertise(OUTPUT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory', DEFAULT_QOS);
+    this.#preview = bus.advertise(OUTPUT_TOPICS.commandPreview, 'trajectory_msgs/msg/JointTrajectory', DEFAULT_QOS);
+    this.#gripper = bus.advertise(OUTPUT_TOPICS.gripper, 'std_msgs/msg/Float64', DEFAULT_QOS);
+    this.#subscriptions.push(
+      bus.clock.every(fromSeconds(options.limiter.periodS)).subscribe(() => {
+        if (options.queue.mode === 'synchronous') this.#slots.slot();
+        else this.#tick();
+      }),
+      bus.clock.jumps.subscribe((by) => {
+        this.#jumped(by);
+      }),
+      bus.subscribe(options.topics.robotMode, 'std_msgs/msg/String', DEFAULT_QOS).subscribe(({ message }) => {
+        this.#robotMode(message.data);
+      }),
+    );
+    this.#serve();
+  }
+
+  get phase(): Phase {
+    return this.#executor.phase;
+  }
+
+  get dryRun(): boolean {
+    return this.#dryRun;
+  }
+
+  /** Told of every command, sent or only shown. */
+  onCommand(listener: (command: Command) => void): void {
+    this.#onCommand = listener;
+  }
+
+  /** @throws InputError `executor.*`, `limiter.*`. */
+  start(): void {
+    const now = this.#bus.clock.now();
+    this.#watchdogs.saw('chunk', now);
+    this.#executor.start(now, this.#joints?.positions ?? null, this.#watchdogs.faults(now));
+  }
+
+  stop(fault: Fault): void {
+    this.#executor.stop(this.#bus.clock.now(), fault);
+    this.#slots.clear();
+  }
+
+  wantsChunk(): boolean {
+    return this.phase === 'active' && this.#queue.wantsChunk(this.#bus.clock.now(), this.#options.latencyS);
+  }
+
+  /** A chunk that nobody waits for is left aside: a newer one will come when the queue needs it. */
+  offer(chunk: ActionChunk): void {
+    if (this.#coming || !this.wantsChunk()) return;
+    const due = chunk.stamp + fromSeconds(this.#options.simulatedLatencyS?.() ?? 0);
+    if (due <= this.#bus.clock.now()) {
+      this.#take(chunk);
+      return;
+    }
+    this.#coming = true;
+    this.#bus.clock
+      .sleepUntil(due)
+      .then(() => {
+        if (this.#coming) this.#take(chunk);
+      })
+      // The clock was closed: nothing comes any more.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#coming = false;
+      });
+  }
+
+  /** Another task, also in the middle of a chunk: what was planned for the one before is dropped. */
+  setInstruction(instruction: string): void {
+    this.#queue.setInstruction(instruction);
+    this.#coming = false;
+    this.#slots.clear();
+  }
+
+  sawFrame(frame: CameraFrame): void {
+    if (this.#options.cameras.includes(frame.camera))
+      this.#watchdogs.saw(`camera.${frame.camera}`, frame.stamp, frame.fingerprint());
+  }
+
+  sawJoints(joints: JointPositions): void {
+    this.#joints = joints;
+    this.#watchdogs.saw('joints', joints.stamp);
+  }
+
+  sawTransforms(stamp: Nanoseconds): void {
+    this.#watchdogs.saw('transforms', stamp);
+  }
+
+  figures(): ExecutionFigures {
+    return {
+      phase: this.phase,
+      ...this.#executor.figures(),
+      queue: this.#queue.figures(),
+      gripper_moves: this.#gripperMoves,
+    };
+  }
+
+  close(): void {
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    for (const end of this.#closing) end();
+    this.#command.close();
+    this.#preview.close();
+    this.#gripper.close();
+  }
+
+  #take(chunk: ActionChunk): void {
+    const now = this.#bus.clock.now();
+    if (this.#queue.offer(chunk, now) !== 'taken') return;
+    this.#watchdogs.saw('chunk', now);
+    if (this.#options.queue.mode !== 'synchronous') return;
+    this.#tick();
+    this.#slots.arrived();
+  }
+
+  /** Synchronous mode: the next step at once where there is one, or when its chunk comes. */
+  #ask(): void {
+    if (this.phase === 'active' && this.#queue.wantsChunk(this.#bus.clock.now())) {
+      this.#slots.await();
+      // Watchdogs bite while a chunk is waited for, too.
+      this.#check();
+    } else this.#tick();
+  }
+
+  #check(): void {
+    const now = this.#bus.clock.now();
+    for (const fault of this.#watchdogs.faults(now)) this.stop(fault);
+  }
+
+  #tick(): void {
+    const now = this.#bus.clock.now();
+    const faults = this.phase === 'idle' || this.phase === 'stopped' ? [] : this.#watchdogs.faults(now);
+    const command = this.#executor.tick(now, this.#joints?.positions ?? null, faults);
+    if (!command) return;
+    this.#publish(command);
+    this.#onCommand?.(command);
+  }
+
+  #publish(command: Command): void {
+    const publisher = this.#dryRun ? this.#preview : this.#command;
+    publisher.publish({
+      header: { stamp: toTimeMessage(command.stamp), frame_id: '' },
+      joint_names: [...(this.#joints?.names ?? [])],
+      points: [
+        {
+          positions: [...command.positions],
+          velocities: [...command.velocities],
+          accelerations: [],
+          effort: [],
+          time_from_start: toTimeMessage(fromSeconds(this.#options.limiter.periodS)),
+        },
+      ],
+    });
+    if (command.gripperWidthM === null) return;
+    this.#gripperMoves++;
+    if (!this.#dryRun) this.#gripper.publish({ data: command.gripperWidthM });
+  }
+
+  #jumped(by: Nanoseconds): void {
+    this.stop({
+      code: 'clock.jump',
+      message: `the clock jumped ${by < 0n ? 'back' : 'forward'} by ${Math.abs(Number(by) / 1e9).toFixed(3)} s`,
+      remedy: 'look at what sets the clock (a looped recording, a reset simulation, NTP), then start again',
+      reaction: 'silent',
+    });
+    this.#watchdogs.clear();
+    this.#joints = null;
+    this.#coming = false;
+  }
+
+  #robotMode(mode: string): void {
+    if (this.#options.movingModes.includes(mode)) return;
+    this.stop({
+      code: 'robot.mode',
+      message: `the robot is in mode "${mode}" (it moves in: ${this.#options.movingModes.join(', ')})`,
+      remedy: 'recover the robot and its controller, then start again',
+      reaction: 'silent',
+    });
+  }
+
+  #serve(): void {
+    const trigger = (act: () => string): (() => Promise<{ success: boolean; message: string }>) => {
+      return () => {
+        try {
+          return Promise.resolve({ success: true, message: act() });
+        } catch (error) {
+          const remedy = error instanceof PlannerError ? `. ${error.remedy}` : '';
+          return Promise.resolve({ success: false, message: `${describeError(error)}${remedy}` });
+        }
+      };
+    };
+    this.#closing.push(
+      this.#bus.serve(
+        SERVICES.start,
+        'std_srvs/srv/Trigger',
+        trigger(() => {
+          this.start();
+          return this.#dryRun ? 'active, as a dry run: nothing is sent to the robot' : 'active';
+        }),
+      ),
+      this.#bus.serve(
+        SERVICES.stop,
+        'std_srvs/srv/Trigger',
+        trigger(() => {
+          this.stop({
+            code: 'operator',
+            message: 'somebody asked for a stop',
+            remedy: 'start again when it is safe',
+            reaction: 'brake',
+          });
+          return this.phase;
+        }),
+      ),
+      this.#bus.serve(SERVICES.dryRun, 'std_srvs/srv/SetBool', ({ data }) => {
+        // Never in the middle of a motion: the robot would be sent from where it is to where it was only shown to be.
+        const isMoving = this.phase === 'active' || this.phase === 'stopping';
+        if (!isMoving) this.#dryRun = data;
+        return Promise.resolve({
+          success: !isMoving,
+          message: isMoving
+            ? 'stop first'
+            : data
+              ? 'commands are only shown'
+              : 'commands will be sent after the next start',
+        });
+      }),
+    );
+  }
+}
+
+function watchedStreams({ cameras, maxAgeS }: ExecutionOptions): Readonly<Record<string, WatchedStream>> {
+  return {
+    ...Object.fromEntries(
+      cameras.map((camera) => [
+        `camera.${camera}`,
+        { what: `camera ${camera}`, maxAgeS: maxAgeS.images, maxSameS: maxAgeS.samePicture },
+      ]),
+    ),
+    joints: { what: 'joint states', maxAgeS: maxAgeS.joints },
+    ...(maxAgeS.transforms !== null && { transforms: { what: 'transforms', maxAgeS: maxAgeS.transforms } }),
+    chunk: { what: 'plan', maxAgeS: maxAgeS.chunk },
+  };
+}
