@@ -7,11 +7,12 @@ import { parsePredictionRecords, recordFor } from '../forecasting/prediction-rec
 import { RecordedForecaster } from '../forecasting/recorded.js';
 import { Model, type ModelOptions, type ModelRun } from '../inference/model.js';
 import { AnswerModel, FlowModel } from '../inference/networks.js';
+import { TruthForecaster } from '../node/truth.js';
 import { ClipRecording } from '../recordings/clip-recording.js';
 import type { Recording } from '../recordings/recording.js';
 import { readText } from './input-file.js';
 
-export const FORECASTER_NAMES = ['static', 'extrapolate', 'recorded', 'bundle'] as const;
+export const FORECASTER_NAMES = ['static', 'extrapolate', 'recorded', 'truth', 'bundle'] as const;
 export type ForecasterName = (typeof FORECASTER_NAMES)[number];
 
 export interface ForecasterOptions {
@@ -56,6 +57,16 @@ export async function makeForecaster(options: ForecasterOptions, recording: Reco
       }
       const records = parsePredictionRecords(await readText(options.predictions));
       return withoutModel(new RecordedForecaster(recordFor(records, recording.facts)));
+    }
+    case 'truth': {
+      if (!recording.tracks) {
+        throw new ConfigurationError({
+          code: 'forecaster.truth',
+          message: `${recording.path} does not know where points really go`,
+          remedy: 'give a recording with point tracks, or another --forecaster',
+        });
+      }
+      return withoutModel(new TruthForecaster(recording.tracks, options.steps, historyOf(recording)));
     }
     case 'bundle': {
       if (options.bundle === undefined)

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './commands/bench.js';
 import { buildCommand } from './commands/build.js';
+import { planCommand } from './commands/plan.js';
 import { pointCommand } from './commands/point.js';
 import { policyCommand } from './commands/policy.js';
 import { parityCommand } from './commands/parity.js';
@@ -48,6 +49,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     demoCommand,
     buildCommand,
     inspectCommand,
+    planCommand,
     policyCommand,
     pointCommand,
     parityCommand,

@@ -45,6 +45,7 @@ export const OUTPUT_TOPICS = {
   command: '/molmo_motion/command',
   commandPreview: '/molmo_motion/command_preview',
   gripper: '/molmo_motion/gripper_width',
+  agreement: '/molmo_motion/agreement',
   overlay: '/molmo_motion/overlay/compressed',
   diagnostics: '/diagnostics',
 } as const;

@@ -1,6 +1,7 @@
 import { Subject, type Observable, type Subscription } from 'rxjs';
 import { SENSOR_QOS, LATCHED_QOS, STATIC_TF_QOS, DEFAULT_QOS, type Bus, type Qos, type Stamped } from '../bus/bus.js';
 import type { MessageType, MessageTypes, TFMessage } from '../bus/messages.js';
+import type { ActionChunk } from '../core/action-chunk.js';
 import { CancelledError, describeError, InputError, PlannerError, RetryableError } from '../core/errors.js';
 import type { Forecast } from '../core/forecast.js';
 import type { JointPositions } from '../core/joint-state.js';
@@ -16,6 +17,7 @@ import { CameraStream } from '../sensing/camera-stream.js';
 import { findArmJoints, findGripperJoint, readJoints } from '../sensing/joint-states.js';
 import { stampedTransforms } from '../sensing/transform-messages.js';
 import { ObservationWindow } from '../sensing/observation-window.js';
+import type { AgreementMonitor } from './agreement-monitor.js';
 import type { CameraTopics } from './camera-topics.js';
 import type { Fault } from '../execution/watchdogs.js';
 import type { ExecutionStage } from './execution-stage.js';
@@ -65,6 +67,7 @@ export class Planner {
   readonly #forecaster: Forecaster;
   readonly #policy: PolicyStage | null;
   readonly #execution: ExecutionStage | null;
+  readonly #agreement: AgreementMonitor | null;
   readonly #results = new Subject<PlannerResult>();
   readonly #failures = new Subject<unknown>();
   readonly #subscriptions: Subscription[] = [];
@@ -90,7 +93,7 @@ export class Planner {
 
   /**
    * @param grounders asked in order; the first that has something to ground is used. @param policy plans beside the forecasts; nobody when null.
-   * @param execution makes commands of its chunks; nobody when null.
+   * @param execution makes commands of its chunks; nobody when null. @param agreement compares them with the forecasts.
    */
   constructor(
     bus: Bus,
@@ -99,6 +102,7 @@ export class Planner {
     forecaster: Forecaster,
     policy: PolicyStage | null = null,
     execution: ExecutionStage | null = null,
+    agreement: AgreementMonitor | null = null,
   ) {
     this.#bus = bus;
     this.#options = options;
@@ -106,6 +110,7 @@ export class Planner {
     this.#forecaster = forecaster;
     this.#policy = policy;
     this.#execution = execution;
+    this.#agreement = agreement;
     this.#instruction = options.instruction ?? '';
     if (options.instruction !== undefined) execution?.setInstruction(options.instruction);
     this.#publisher = new ForecastPublisher(bus);
@@ -202,7 +207,7 @@ export class Planner {
         this.counts.chunks++;
         this.latencies.add('planning', timings['total']!);
         this.#publisher.chunk(chunk, this.#armJoints ?? []);
-        this.#execution?.offer(chunk);
+        if (this.#agrees(chunk)) this.#execution?.offer(chunk);
       }),
       policy.failures.subscribe((error) => {
         this.refusals.add('planning', error);
@@ -210,6 +215,28 @@ export class Planner {
         this.#failures.next(error);
       }),
     );
+  }
+
+  /** A chunk that the gate refuses is not executed; everything else is. */
+  #agrees(chunk: ActionChunk): boolean {
+    try {
+      this.#agreement?.compare(chunk);
+      return true;
+    } catch (error) {
+      this.refusals.add('planning', error);
+      return false;
+    }
+  }
+
+  /** A forecast that moves no rigid object, or a camera whose place is not known, gives nothing to compare with. */
+  #rememberForecast(forecast: Forecast, joints: JointPositions | null): void {
+    const base = this.#tf.frames.find((frame) => /link0$/.test(frame));
+    if (!this.#agreement || !joints || base === undefined) return;
+    try {
+      this.#agreement.saw(forecast, joints.positions, this.#tf.lookup(base, forecast.frameId, forecast.stamp));
+    } catch (error) {
+      this.refusals.add('planning', error);
+    }
   }
 
   #subscribeCamera(camera: CameraTopics): void {
@@ -356,6 +383,7 @@ export class Planner {
       );
       if (epoch !== this.#epoch) return;
       this.counts.forecasts++;
+      this.#rememberForecast(forecast, moment.joints);
       stage = 'visualization';
       const shown = query;
       await this.latencies.time('visualization', () =>
@@ -416,6 +444,7 @@ export class Planner {
     for (const stream of this.#streams.values()) stream.clear();
     for (const window of this.#windows.values()) window.clear();
     this.#policy?.clear();
+    this.#agreement?.clear();
     this.#tf.clear({ keepStatic: true });
     this.#joints = null;
     this.#gripper = null;

@@ -2,39 +2,35 @@ import { MemoryBus } from '../bus/memory/memory-bus.js';
 import { VirtualClock } from '../bus/memory/virtual-clock.js';
 import type { MessageType } from '../bus/messages.js';
 import { isKnownType } from '../bus/definitions.js';
-import { ConfigurationError, describeError, InputError, PlannerError } from '../core/errors.js';
+import { ConfigurationError, InputError, PlannerError } from '../core/errors.js';
 import type { PointTracks } from '../core/point-tracks.js';
 import { fromSeconds, toSeconds, type Nanoseconds } from '../core/time.js';
 import { distance, type Pixel } from '../core/vector.js';
 import { pointMotionMetrics, type Metrics, type ScoredPrediction } from '../evaluation/metrics.js';
-import {
-  ChunkComparison,
-  commandAt,
-  summarizeErrors,
-  type ChunkFigures,
-  type ErrorSummary,
-} from '../evaluation/chunk-comparison.js';
-import { checkLatency, type QueueOptions } from '../execution/chunk-queue.js';
-import { ROBOTIQ_2F85 } from '../execution/gripper.js';
-import type { Arm } from '../core/arm.js';
+import { ChunkComparison, type ChunkFigures } from '../evaluation/chunk-comparison.js';
 import type { Forecaster } from '../forecasting/forecaster.js';
+import { FRANKA_HAND_TCP } from '../geometry/franka-kinematics.js';
 import { ClickGrounder } from '../grounding/click-grounder.js';
 import type { Grounder } from '../grounding/grounder.js';
 import { POINT_COUNT } from '../grounding/lift-points.js';
 import { TrackGrounder } from '../grounding/track-grounder.js';
-import type { PolicyInput } from '../inference/model-input.js';
-import { ActionExpertPolicy } from '../planning/action-expert-policy.js';
 import { play, replayQos } from '../recordings/player.js';
 import { Recorder } from '../recordings/recorder.js';
 import type { Recording, RecordingProblem } from '../recordings/recording.js';
 import { MILLIMETRES } from '../sensing/depth-image.js';
-import { ExecutionStage } from './execution-stage.js';
-import { FaultyNetwork, FaultyRecording, injectedLatencyS, type FaultName, type InjectedFault } from './faults.js';
+import { FaultyRecording, type FaultName, type InjectedFault } from './faults.js';
+import { AgreementMonitor, type AgreementFigures } from './agreement-monitor.js';
 import { findCameras, type CameraTopics } from './camera-topics.js';
 import type { LatencySummary } from './latencies.js';
 import { DEFAULT_INPUT_TOPICS, MODEL_STEP_S, OUTPUT_TOPICS } from './planner-options.js';
 import { Planner, type PlannerResult } from './planner.js';
-import { PolicyStage } from './policy-stage.js';
+import {
+  executionStage,
+  policyStage,
+  type ExecutionReport,
+  type ReplayExecution,
+  type ReplayPolicy,
+} from './replay-execution.js';
 import type { Refusal } from './refusals.js';
 import { scoreForecast, trueFuture } from './truth.js';
 
@@ -60,50 +56,6 @@ export interface ReplayOptions {
   readonly durationS?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (played: Nanoseconds, whole: Nanoseconds) => void;
-}
-
-export interface ReplayPolicy {
-  readonly policy: ActionExpertPolicy;
-  /** What the bundle says about its input. */
-  readonly input: Pick<PolicyInput, 'cameras' | 'observationSteps' | 'observationStepDelta' | 'executedSteps'>;
-  /** Cameras of the recording by the model's names, where they differ. */
-  readonly cameras: ReadonlyMap<string, string>;
-}
-
-export interface ReplayExecution {
-  readonly arm: Arm;
-  readonly mode: QueueOptions['mode'];
-  readonly blendSteps?: number;
-  /** Time that a chunk is taken to need, seconds of the recording: a replay computes while its clock stands still. */
-  readonly latencyS: number;
-  readonly maxDeltaRad?: number | null;
-}
-
-/** Commands, and what kept them in bounds. */
-export interface ExecutionReport {
-  readonly arm: string;
-  readonly mode: QueueOptions['mode'];
-  readonly phase: string;
-  readonly commands: number;
-  /** Ticks at which there was no step, and the arm held. */
-  readonly holds: number;
-  readonly overruns: number;
-  readonly chunks: number;
-  readonly late_chunks: number;
-  /** Of the chunk before, when its successor came. */
-  readonly slack_s: { readonly least: number; readonly mean: number } | null;
-  /** For each joint, how many commands were limited by what. */
-  readonly limited: readonly Readonly<Record<string, number>>[];
-  readonly stops: readonly {
-    readonly at_s: number;
-    readonly code: string;
-    readonly message: string;
-    readonly remedy: string;
-  }[];
-  readonly start_refused: string | null;
-  readonly gripper_moves: number;
-  /** Largest difference of any joint from the recorded command of the same time, radians; null where there is none. */
-  readonly command_error_rad: ErrorSummary | null;
 }
 
 export interface ReplayReport {
@@ -139,6 +91,8 @@ export interface ReplayReport {
   readonly metrics: { readonly paper: Metrics; readonly released: Metrics; readonly forecasts_scored: number } | null;
   /** Planned chunks against the recorded actions; null without a policy, or where the recording has no actions. */
   readonly policy: ChunkFigures | null;
+  /** How far chunks lead the gripper from where forecasts have the object; null where there was nothing to compare. */
+  readonly agreement: AgreementFigures | null;
   /** Null where nothing was executed. */
   readonly execution: ExecutionReport | null;
 }
@@ -193,6 +147,9 @@ export async function replay(given: Recording, options: ReplayOptions): Promise<
       ? new ChunkComparison(recording.commands, options.policy.input.executedSteps)
       : null;
   stage?.results.subscribe(({ chunk }) => comparison?.add(chunk));
+  const agreement = execution
+    ? new AgreementMonitor(bus, { tool: FRANKA_HAND_TCP, gateM: options.execution?.gateM ?? null })
+    : null;
   const planner = new Planner(
     bus,
     {
@@ -214,6 +171,7 @@ export async function replay(given: Recording, options: ReplayOptions): Promise<
     options.forecaster,
     stage,
     execution?.stage ?? null,
+    agreement,
   );
   planner.acceptClicks(clicks);
   for (const click of options.clicks ?? []) clicks.click(click.camera ?? camera?.camera ?? '', click.pixel);
@@ -290,6 +248,7 @@ export async function replay(given: Recording, options: ReplayOptions): Promise<
                 forecasts_scored: scores.length,
               },
         policy: comparison?.figures() ?? null,
+        agreement: agreement?.figures() ?? null,
         execution: execution?.report() ?? null,
       },
       highlight,
@@ -301,6 +260,7 @@ export async function replay(given: Recording, options: ReplayOptions): Promise<
   } finally {
     await planner.close();
     execution?.stage.close();
+    agreement?.close();
     await bus.close();
   }
 }
@@ -333,130 +293,6 @@ function chooseCamera(
   );
 }
 
-/** Names that the published simulator policy takes in place of its own. */
-const CAMERA_ALIASES: ReadonlyMap<string, string> = new Map([
-  ['exo_camera_1', 'droid_shoulder_light_randomization'],
-  ['wrist_camera', 'wrist_camera_zed_mini'],
-]);
-
-/** @throws ConfigurationError `policy.camera` where the recording lacks a camera that the policy was trained with. */
-function policyStage(
-  { policy, input, cameras: renamed }: ReplayPolicy,
-  cameras: readonly CameraTopics[],
-  { periodS, seed }: ReplayOptions,
-  isActive: (name: FaultName) => boolean,
-): PolicyStage {
-  const names = cameras.map(({ camera }) => camera);
-  const chosen = input.cameras.map((wanted) => {
-    const candidates = renamed.has(wanted) ? [renamed.get(wanted)!] : [wanted, CAMERA_ALIASES.get(wanted)];
-    const found = candidates.find((name) => name !== undefined && names.includes(name));
-    if (found !== undefined) return found;
-    throw new ConfigurationError({
-      code: 'policy.camera',
-      message: `the policy looks through "${candidates[0]!}", which is not among the cameras of the recording (${names.join(', ') || 'none'})`,
-      remedy: `say which one stands for it: --policy-camera ${wanted}=NAME`,
-    });
-  });
-  const { stepS } = policy.network;
-  return new PolicyStage(new ActionExpertPolicy(new FaultyNetwork(policy.network, isActive)), {
-    cameras: chosen,
-    // Pictures several steps apart still have to be those of their own steps.
-    window: { frames: input.observationSteps, stepS: input.observationStepDelta * stepS, toleranceS: stepS / 2 },
-    maxIntervalS: MAX_INTERVAL_S,
-    periodS,
-    seed,
-  });
-}
-
-interface ReplayedExecution {
-  readonly stage: ExecutionStage;
-  readonly report: () => ExecutionReport;
-}
-
-/** Nobody is in danger of a replay: its arm is started by itself, once, and stays stopped when it was stopped. */
-function executionStage(
-  bus: MemoryBus<VirtualClock>,
-  policyStage: PolicyStage,
-  { input }: ReplayPolicy,
-  { arm, mode, blendSteps, latencyS, maxDeltaRad }: ReplayExecution,
-  recording: Recording,
-  isActive: (name: FaultName) => boolean,
-): ReplayedExecution {
-  const { policy } = policyStage;
-  const { stepS, horizon } = policy.network;
-  const queue: QueueOptions = {
-    mode,
-    executedSteps: input.executedSteps,
-    ...(blendSteps !== undefined && { blendSteps }),
-  };
-  checkLatency(queue, horizon, stepS, latencyS);
-  const start = recording.timeRange![0];
-  // What a monotonic clock would tell: jumps of the other one are taken out.
-  let jumped = 0n;
-  bus.clock.jumps.subscribe((by) => {
-    jumped += by;
-  });
-  const stage = new ExecutionStage(bus, {
-    arm,
-    limiter: { periodS: stepS, ...(maxDeltaRad !== undefined && { maxDeltaRad }) },
-    queue,
-    gripper: { convention: ROBOTIQ_2F85 },
-    dryRun: false,
-    latencyS,
-    simulatedLatencyS: () => latencyS + injectedLatencyS(isActive),
-    // The recorded arm follows the recorded commands, not these.
-    maxTrackingErrorRad: Number.POSITIVE_INFINITY,
-    cameras: policyStage.cameras,
-    maxAgeS: {
-      ...REPLAY_MAX_AGE_S,
-      transforms: recording.topics.some(({ topic, usable }) => usable && topic.endsWith('/tf')) ? 1 : null,
-      chunk: horizon * stepS + 2 * latencyS + 0.5,
-    },
-    movingModes: ['move', 'active'],
-    topics: DEFAULT_INPUT_TOPICS,
-    monotonicS: () => toSeconds(bus.clock.now() - jumped - start),
-  });
-  let refused: string | null = null;
-  const errors: number[] = [];
-  stage.onCommand(({ stamp, positions }) => {
-    const command = recording.commands && commandAt(recording.commands, stamp);
-    if (command) errors.push(Math.max(...positions.map((q, j) => Math.abs(q - command[j]!))));
-  });
-  policyStage.observed.subscribe(() => {
-    if (stage.phase !== 'idle') return;
-    try {
-      stage.start();
-    } catch (error) {
-      refused ??= describeError(error);
-    }
-  });
-  return {
-    stage,
-    report: () => {
-      const { phase, commands, holds, stops, limited, queue: queued, gripper_moves: moves } = stage.figures();
-      return {
-        arm: arm.name,
-        mode,
-        phase,
-        commands,
-        holds,
-        overruns: queued.overruns,
-        chunks: queued.chunks,
-        late_chunks: queued.late,
-        slack_s: queued.slack_s,
-        limited,
-        stops: stops.map(({ at, code, message, remedy }) => ({ at_s: toSeconds(at - start), code, message, remedy })),
-        start_refused: phase === 'idle' ? refused : null,
-        gripper_moves: moves,
-        command_error_rad: errors.length === 0 ? null : summarizeErrors(errors),
-      };
-    },
-  };
-}
-
-/** Recordings come at their own rates, some of them slow. */
-const REPLAY_MAX_AGE_S = { images: 0.5, joints: 0.3, samePicture: 2 };
-
 /** Everything that is played, and everything that the planner says. */
 function recordTopics(recorder: Recorder, recording: Recording): void {
   for (const { topic, type, usable, latched } of recording.topics) {
@@ -472,6 +308,7 @@ function recordTopics(recorder: Recorder, recording: Recording): void {
     [OUTPUT_TOPICS.chunk, 'trajectory_msgs/msg/JointTrajectory'],
     [OUTPUT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory'],
     [OUTPUT_TOPICS.gripper, 'std_msgs/msg/Float64'],
+    [OUTPUT_TOPICS.agreement, 'std_msgs/msg/Float64'],
     [OUTPUT_TOPICS.overlay, 'sensor_msgs/msg/CompressedImage'],
     [OUTPUT_TOPICS.diagnostics, 'diagnostic_msgs/msg/DiagnosticArray'],
   ];

@@ -1,8 +1,10 @@
 import type { PointTracks } from '../core/point-tracks.js';
-import type { Forecast } from '../core/forecast.js';
+import { InputError } from '../core/errors.js';
+import { checkForecast, type Forecast } from '../core/forecast.js';
 import { fromSeconds } from '../core/time.js';
 import type { Vector3 } from '../core/vector.js';
 import { float32Distance, type ScoredPrediction } from '../evaluation/metrics.js';
+import { forecastHeader, type Forecaster, type ForecastRequest } from '../forecasting/forecaster.js';
 import { trackRow } from '../grounding/track-grounder.js';
 
 /** `positions[p][f]`: where the tracks behind a forecast really went; null where the recording does not know or does not see it. */
@@ -18,6 +20,39 @@ export function trueFuture(
   return indices.map((n) =>
     rows.map((row) => (row !== null && tracks.visible[row]![n] === true ? (tracks.positions[row]![n] ?? null) : null)),
   );
+}
+
+/** Knows where the tracked points of a recording really go: what a perfect forecast would say. */
+export class TruthForecaster implements Forecaster {
+  readonly name = 'truth';
+  readonly historySize: number;
+  readonly horizon: number;
+  readonly #tracks: PointTracks;
+
+  constructor(tracks: PointTracks, horizon: number, historySize: number) {
+    this.#tracks = tracks;
+    this.horizon = horizon;
+    this.historySize = historySize;
+  }
+
+  /** Rejects with InputError `forecast.no-truth` for points that the recording does not know, or at its end. */
+  forecast(request: ForecastRequest): Promise<Forecast> {
+    return Promise.resolve().then(() => {
+      const indices = request.query.tracks;
+      const header = forecastHeader(request, this.name);
+      const empty: Forecast = { ...header, positions: header.start.map(() => Array<null>(this.horizon).fill(null)) };
+      const positions = indices ? trueFuture(this.#tracks, indices, empty) : empty.positions;
+      const known = positions.reduce((most, row) => Math.max(most, row.findLastIndex((p) => p !== null) + 1), 0);
+      if (known === 0) {
+        throw new InputError({
+          code: 'forecast.no-truth',
+          message: `the recording does not know where ${indices ? 'these points go from here' : 'points of a click go'}`,
+          remedy: 'use a recording with point tracks, without --click, and not its last picture',
+        });
+      }
+      return checkForecast({ ...header, positions: positions.map((row) => row.slice(0, known)) });
+    });
+  }
 }
 
 /**

@@ -122,6 +122,7 @@ function forecastJson(forecast: Forecast): unknown {
     frame: forecast.frameId,
     stamp: toTimeMessage(forecast.stamp),
     step_s: forecast.stepS,
+    start: forecast.start,
     points: forecast.positions.map((track) => track.map((p) => p ?? [null, null, null])),
     visible: forecast.positions.map((track) => track.map((p) => p !== null)),
     ...(forecast.rawText !== undefined && { raw_text: forecast.rawText }),

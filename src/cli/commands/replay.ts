@@ -6,13 +6,8 @@ import { PolicyModel } from '../../inference/networks.js';
 import type { QueueOptions } from '../../execution/chunk-queue.js';
 import { MAX_DELTA_RAD } from '../../execution/reference-command.js';
 import { FAULTS, parseFault, type InjectedFault } from '../../node/faults.js';
-import {
-  replay,
-  type ExecutionReport,
-  type ReplayOutcome,
-  type ReplayPolicy,
-  type ReplayReport,
-} from '../../node/replay.js';
+import type { ExecutionReport, ReplayPolicy } from '../../node/replay-execution.js';
+import { replay, type ReplayOutcome, type ReplayReport } from '../../node/replay.js';
 import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { ActionExpertPolicy } from '../../planning/action-expert-policy.js';
@@ -49,6 +44,7 @@ export interface ReplayCommandOptions extends ModelCommandOptions {
   readonly latency: number;
   readonly blend: number;
   readonly maxDelta: number;
+  readonly gate?: number;
   readonly fault?: readonly InjectedFault[];
   readonly policyCamera?: readonly (readonly [string, string])[];
   readonly maxNewTokens?: number;
@@ -147,6 +143,11 @@ export function replayCommand(): Command {
         DEFAULT_EXECUTION.maxDelta,
       )
       .option(
+        '--gate <m>',
+        'chunks that lead the gripper further than this from the forecast object are not executed',
+        positiveNumber,
+      )
+      .option(
         '--fault <name@seconds>',
         `something that goes wrong from then on, such as camera-stall@3.2s; repeatable (${Object.keys(FAULTS).join(', ')})`,
         injectedFaults,
@@ -225,6 +226,7 @@ async function replayInto(
           latencyS: options.latency,
           blendSteps: options.blend,
           maxDeltaRad: options.maxDelta,
+          ...(options.gate !== undefined && { gateM: options.gate }),
         },
       }),
       ...(options.fault && { faults: options.fault }),
@@ -277,6 +279,10 @@ function summarize(report: ReplayReport, out: string): void {
       `against the recorded actions (${chunks} chunks): arm off by ${executed.mean.toFixed(4)} rad on average where executed (most ${executed.max.toFixed(4)}), ${all.mean.toFixed(4)} over whole chunks; gripper the same in ${(100 * gripper).toFixed(1)} %`,
     );
   }
+  if (report.agreement)
+    say(
+      `policy and forecast: ${metres(report.agreement.mean_m)} apart on average, ${metres(report.agreement.max_m)} at most`,
+    );
   if (report.execution) showExecution(report.execution);
   for (const { stage, message, count, remedy } of report.refusals)
     say(`refused by ${stage}, ${count} times: ${message} (${remedy})`);
