@@ -28,7 +28,9 @@ const SETTLING_TICKS = 60;
  */
 export function timePath(limits: Limits, path: readonly (readonly number[])[], stepS: number): TimedPath {
   const attempt = (dilation: number): TimedPath => follow(limits, path, stepS, dilation);
-  let slow = 1;
+  // Every point of the path gets a command: one that is skipped could be a corner.
+  const least = Math.max(1, limits.options.periodS / stepS);
+  let slow = least;
   let best = attempt(slow);
   while (best.trackingErrorRad > TOLERANCE_RAD) {
     slow *= 1.5;
@@ -41,8 +43,8 @@ export function timePath(limits: Limits, path: readonly (readonly number[])[], s
     }
     best = attempt(slow);
   }
-  if (slow === 1) return best;
-  let fast = slow / 1.5;
+  if (slow === least) return best;
+  let fast = Math.max(least, slow / 1.5);
   while (slow / fast > PRECISION) {
     const middle = Math.sqrt(slow * fast);
     const tried = attempt(middle);

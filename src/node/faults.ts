@@ -87,8 +87,11 @@ export class FaultyRecording implements Recording {
   get topics(): Recording['topics'] {
     return this.#inner.topics;
   }
+  /** What comes behind a jump ahead is still played. */
   get timeRange(): Recording['timeRange'] {
-    return this.#inner.timeRange;
+    const range = this.#inner.timeRange;
+    const isLonger = range && this.#faults.some(({ name }) => name === 'clock-forward');
+    return isLonger ? [range[0], range[1] + fromSeconds(JUMP_FORWARD_S)] : range;
   }
   get instruction(): string | null {
     return this.#inner.instruction;

@@ -31,6 +31,8 @@ const MAX_JUMP_RAD = 0.25;
 /** Poses are approached in steps of at most this size, so that the arm stays on one branch of its solutions. */
 const SAMPLE_M = 0.01;
 const SAMPLE_RAD = 0.05;
+/** Times that a sample is halved where the joints move much. */
+const REFINEMENTS = 4;
 const ITERATIONS = 60;
 /** Of damped least squares: large enough to pass singular poses, small enough to converge in a few steps elsewhere. */
 const DAMPING = 0.02;
@@ -54,7 +56,7 @@ export function followPoses(
   start: readonly number[],
   options: PathOptions,
 ): JointPath {
-  const { tool, toleranceM = TOLERANCE_M, toleranceRad = TOLERANCE_RAD, maxJumpRad = MAX_JUMP_RAD } = options;
+  const { tool } = options;
   if (arm.kinematics === 'none') {
     throw new InputError({
       code: 'plan.kinematics',
@@ -70,19 +72,36 @@ export function followPoses(
     const { m, rad } = poseError(pose, goal);
     const samples = Math.max(1, Math.ceil(Math.max(m / SAMPLE_M, rad / SAMPLE_RAD)));
     for (let i = 1; i <= samples; i++) {
-      const sample = interpolate(pose, goal, i / samples);
-      const found = solvePose(arm, sample, q, options);
-      const residual = poseError(toolPose(found, tool), sample);
-      if (residual.m > toleranceM || residual.rad > toleranceRad) throw unreachable(arm, k, found, residual, options);
-      const jump = found.findIndex((value, j) => Math.abs(value - q[j]!) > maxJumpRad);
-      if (jump >= 0) throw jumps(k, jump, q[jump]!, found[jump]!);
-      q = found;
+      const from = interpolate(pose, goal, (i - 1) / samples);
+      q = advance(arm, k, from, interpolate(pose, goal, i / samples), q, options, REFINEMENTS);
     }
     pose = goal;
     positions.push(q);
     residuals.push(poseError(toolPose(q, tool), goal));
   });
   return { positions, residuals };
+}
+
+/** To a pose near by; where the joints move much, as near a singular pose, by way of the middle. */
+function advance(
+  arm: Arm,
+  step: number,
+  from: Transform,
+  to: Transform,
+  q: readonly number[],
+  options: PathOptions,
+  refinements: number,
+): readonly number[] {
+  const { tool, toleranceM = TOLERANCE_M, toleranceRad = TOLERANCE_RAD, maxJumpRad = MAX_JUMP_RAD } = options;
+  const found = solvePose(arm, to, q, options);
+  const residual = poseError(toolPose(found, tool), to);
+  if (residual.m > toleranceM || residual.rad > toleranceRad) throw unreachable(arm, step, found, residual, options);
+  const jump = found.findIndex((value, j) => Math.abs(value - q[j]!) > maxJumpRad);
+  if (jump < 0) return found;
+  if (refinements === 0) throw jumps(step, jump, q[jump]!, found[jump]!);
+  const middle = interpolate(from, to, 0.5);
+  const half = advance(arm, step, from, middle, q, options, refinements - 1);
+  return advance(arm, step, middle, to, half, options, refinements - 1);
 }
 
 function solvePose(

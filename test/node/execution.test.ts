@@ -1,0 +1,136 @@
+import { describe, expect, it } from '@jest/globals';
+import { loadArm } from '../../src/files/arm-file.js';
+import { StaticForecaster } from '../../src/forecasting/baselines.js';
+import { FAULTS, parseFault, type FaultName } from '../../src/node/faults.js';
+import { replay, type ReplayReport } from '../../src/node/replay.js';
+import type { ReplayExecution } from '../../src/node/replay-execution.js';
+import { ActionExpertPolicy } from '../../src/planning/action-expert-policy.js';
+import { CAMERAS, KnowingNetwork, madeRecording } from './made-recording.js';
+
+const fr3 = await loadArm('fr3');
+
+async function run(
+  faults: readonly string[] = [],
+  execution: Partial<ReplayExecution> = {},
+): Promise<{
+  readonly report: ReplayReport;
+  readonly done: NonNullable<ReplayReport['execution']>;
+  readonly network: KnowingNetwork;
+}> {
+  const network = new KnowingNetwork();
+  const { report } = await replay(madeRecording(), {
+    forecaster: new StaticForecaster(5),
+    policy: {
+      policy: new ActionExpertPolicy(network),
+      input: { cameras: [...CAMERAS], observationSteps: 1, observationStepDelta: 1, executedSteps: 8 },
+      cameras: new Map(),
+    },
+    execution: { arm: fr3, mode: 'asynchronous', latencyS: 0.1, ...execution },
+    faults: faults.map(parseFault),
+    periodS: 0,
+    seed: 1,
+  });
+  return { report, done: report.execution!, network };
+}
+
+/** Commands are the recorded ones, but for the first moments, in which the arm gets going. */
+function follows({ command_error_rad: error }: NonNullable<ReplayReport['execution']>): void {
+  expect(error!.max).toBeLessThan(0.03);
+  expect(error!.mean).toBeLessThan(0.002);
+}
+
+describe('a recording through all stages', () => {
+  it('asynchronously: commands are those that were given, without a pause', async () => {
+    const { report, done, network } = await run();
+    expect(done.stops).toEqual([]);
+    expect([done.phase, done.arm, done.mode]).toEqual(['active', 'fr3', 'asynchronous']);
+    // 60 steps, less the first chunk's way.
+    expect(done.commands).toBeGreaterThan(54);
+    expect(done.holds).toBeLessThanOrEqual(3);
+    // Each chunk is used for eight steps.
+    expect(done.chunks).toBeGreaterThanOrEqual(6);
+    expect(done.chunks).toBeLessThanOrEqual(9);
+    expect(done.slack_s!.least).toBeGreaterThan(0);
+    follows(done);
+    expect(report.policy!.arm_error_rad.max).toBeLessThan(1e-6);
+    expect(report.policy!.gripper_agreement).toBe(1);
+    expect(network.asked[0]).toMatchObject({ instruction: 'swing', images: 2 });
+    expect(network.asked[0]!.state[7]).toBeCloseTo(0.1, 6);
+    expect(done.gripper_moves).toBeGreaterThanOrEqual(3);
+  });
+  it('synchronously: eight of sixteen, as the published policies', async () => {
+    const { done } = await run([], { mode: 'synchronous', latencyS: 0 });
+    expect(done.stops).toEqual([]);
+    expect(done.command_error_rad!.mean).toBeLessThan(0.02);
+    expect(Math.abs(done.commands / done.chunks - 8)).toBeLessThan(1);
+  });
+  it('with a blend between chunks', async () => {
+    const { done } = await run([], { blendSteps: 3 });
+    follows(done);
+  });
+  it('repeats exactly', async () => {
+    expect((await run()).done).toEqual((await run()).done);
+  });
+  it('refuses a latency that no chunk can outlast', async () => {
+    await expect(run([], { latencyS: 0.6 })).rejects.toMatchObject({
+      code: 'queue.latency',
+      message: expect.stringMatching(/a chunk takes 0\.600 s, but only 0\.533 s of 16 steps are left/),
+    });
+  });
+});
+
+/** What the operator reads first, and whether the arm is led to a stop or nothing more is sent. */
+const STOPS: Partial<Record<FaultName, readonly [code: string, message: RegExp]>> = {
+  'camera-stall': ['stale.camera.exo', /camera exo: nothing has come for 0\.\d+ s \(allowed: 0\.50 s\)/],
+  'camera-constant': ['constant.camera.exo', /the same picture has come for 2\.\d+ s/],
+  'camera-uncalibrated': ['stale.camera.exo', /camera exo: nothing has come/],
+  'camera-resized': ['stale.camera.exo', /camera exo: nothing has come/],
+  'joints-stall': ['stale.joints', /joint states: nothing has come/],
+  'joints-nan': ['stale.joints', /joint states: nothing has come/],
+  'joints-missing': ['stale.joints', /joint states: nothing has come/],
+  'tf-stall': ['stale.transforms', /transforms: nothing has come/],
+  'stamps-old': ['stale.joints', /its stamp is 10\.\d+ s old, though it came just now/],
+  'clock-back': ['clock.jump', /the clock jumped back by 0\.9\d+ s/],
+  'clock-forward': ['stale.joints', /joint states: nothing has come/],
+  'instruction-empty': ['stale.chunk', /plan: nothing has come/],
+  'instruction-special-token': ['stale.chunk', /plan: nothing has come/],
+  'robot-reflex': ['robot.mode', /the robot is in mode "reflex"/],
+  'controller-off': ['robot.mode', /the robot is in mode "controller inactive"/],
+  'policy-nan': ['stale.chunk', /plan: nothing has come/],
+  'policy-short': ['stale.chunk', /plan: nothing has come/],
+  'policy-late': ['stale.chunk', /plan: nothing has come/],
+  'worker-death': ['worker.lost', /the policy worker died/],
+};
+
+describe('faults', () => {
+  it.each(Object.entries(STOPS))('%s ends in a stop that is latched', async (name, [code, message]) => {
+    const { done } = await run([`${name}@1.2s`]);
+    expect(done.stops[0]).toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(done.stops[0]!.remedy).not.toBe('');
+    // Latched: one stop, and nothing starts again by itself.
+    expect(done.stops).toHaveLength(1);
+    expect(done.phase).toBe('stopped');
+  });
+  it.each(['joints-shuffled', 'burst', 'depth-empty'] as const)('%s does no harm', async (name) => {
+    const { done } = await run([`${name}@1.2s`]);
+    expect(done.stops).toEqual([]);
+    follows(done);
+  });
+  it('another task in the middle of a chunk: nothing of the one before is executed any more', async () => {
+    const { done, network } = await run(['instruction-change@1.2s']);
+    expect(done.stops).toEqual([]);
+    expect(new Set(network.asked.map(({ instruction }) => instruction))).toEqual(
+      new Set(['swing', 'do something else instead']),
+    );
+    // The arm went where the other task has it, and no longer with the swing.
+    expect(done.command_error_rad!.max).toBeGreaterThan(0.05);
+    expect(done.holds).toBeGreaterThan(0);
+  });
+  it('every fault has a name, a description and a test', () => {
+    const tested = new Set([...Object.keys(STOPS), 'joints-shuffled', 'burst', 'depth-empty', 'instruction-change']);
+    expect([...tested].sort()).toEqual(Object.keys(FAULTS).sort());
+    expect(parseFault('camera-stall@3.2s')).toEqual({ name: 'camera-stall', atS: 3.2 });
+    expect(() => parseFault('camera-stall')).toThrow(/no fault that can be injected/);
+    expect(() => parseFault('gremlins@1s')).toThrow(/gremlins/);
+  });
+});
