@@ -5,7 +5,7 @@ import { stringify } from 'yaml';
 import { ConfigurationError, InputError } from '../core/errors.js';
 import { BUNDLE_FILE, BUNDLE_FORMAT, sha256Of, type BundleDescription, type BundleFile } from '../inference/bundle.js';
 import { completeTokenizer, findTokenIds, Tokenizer } from '../inference/tokenizer.js';
-import type { TokenIds } from '../inference/model-input.js';
+import type { PolicyInput, TokenIds } from '../inference/model-input.js';
 import { outputError, writeAtomically } from '../files/atomic-file.js';
 import { openCheckpoint, type Checkpoint } from './checkpoint/checkpoint.js';
 import type { Task } from './checkpoint/description.js';
@@ -22,6 +22,8 @@ export interface BuildOptions {
   readonly tokenizer?: string | undefined;
   /** Names and order of the policy's cameras, where they are not the published ones. */
   readonly cameras?: readonly string[] | undefined;
+  /** What the policy's actions say of the arm, where they are not positions. */
+  readonly actions?: PolicyInput['actions'] | undefined;
   readonly builtBy: string;
   /** Bytes read so far, and in all. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -96,7 +98,13 @@ async function writeBundle(
     input,
     prompt,
     tokens,
-    ...(policy && { policy: { ...policy, ...(options.cameras && { cameras: [...options.cameras] }) } }),
+    ...(policy && {
+      policy: {
+        ...policy,
+        ...(options.cameras && { cameras: [...options.cameras] }),
+        ...(options.actions && { actions: options.actions }),
+      },
+    }),
     stepS: STEP_S,
     graph: await describe(GRAPH),
     traceGraph: await describe(TRACE_GRAPH),

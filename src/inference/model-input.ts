@@ -85,5 +85,13 @@ export const policyInputSchema = z.strictObject({
   action: normalizationSchema,
   /** Steps of a chunk that are executed before the next query. */
   executedSteps: count,
+  /** What an action says of the arm: joint positions, or changes of the measured ones. */
+  actions: z.enum(['joint_pos', 'joint_pos_rel']),
+  /** Of the gripper that the policy was trained with. */
+  gripper: z.strictObject({
+    openWidthM: z.number().positive(),
+    closedState: z.number().positive(),
+    closedCommand: z.number().positive(),
+  }),
 });
 export type PolicyInput = z.infer<typeof policyInputSchema>;

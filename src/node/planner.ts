@@ -14,7 +14,7 @@ import { compose, IDENTITY, invert, type Transform } from '../geometry/transform
 import type { ClickGrounder } from '../grounding/click-grounder.js';
 import type { Grounder } from '../grounding/grounder.js';
 import { CameraStream } from '../sensing/camera-stream.js';
-import { findArmJoints, findGripperJoint, readJoints } from '../sensing/joint-states.js';
+import { findArmJoints, readGripperState, readJoints } from '../sensing/joint-states.js';
 import { stampedTransforms } from '../sensing/transform-messages.js';
 import { ObservationWindow } from '../sensing/observation-window.js';
 import type { AgreementMonitor } from './agreement-monitor.js';
@@ -124,8 +124,7 @@ export class Planner {
       this.#addTransforms(message, true);
     });
     this.#listen(options.topics.joints, 'sensor_msgs/msg/JointState', SENSOR_QOS, ({ message }) => {
-      const gripper = findGripperJoint(message.name);
-      if (gripper !== null) [this.#gripper] = readJoints(message, [gripper]).positions as [number];
+      this.#gripper = readGripperState(message) ?? this.#gripper;
       this.#armJoints ??= findArmJoints(message.name);
       // Messages of other publishers (a gripper, a mobile base) share the topic; they are not this arm's.
       if (!this.#armJoints) return;

@@ -5,7 +5,6 @@ import { ConfigurationError, describeError } from '../core/errors.js';
 import { toSeconds } from '../core/time.js';
 import { commandAt, summarizeErrors, type ErrorSummary } from '../evaluation/chunk-comparison.js';
 import { checkLatency, type QueueOptions } from '../execution/chunk-queue.js';
-import { ROBOTIQ_2F85 } from '../execution/gripper.js';
 import type { PolicyInput } from '../inference/model-input.js';
 import { ActionExpertPolicy } from '../planning/action-expert-policy.js';
 import type { Recording } from '../recordings/recording.js';
@@ -23,7 +22,10 @@ const MAX_INTERVAL_S = MODEL_STEP_S / 2;
 export interface ReplayPolicy {
   readonly policy: ActionExpertPolicy;
   /** What the bundle says about its input. */
-  readonly input: Pick<PolicyInput, 'cameras' | 'observationSteps' | 'observationStepDelta' | 'executedSteps'>;
+  readonly input: Pick<
+    PolicyInput,
+    'cameras' | 'observationSteps' | 'observationStepDelta' | 'executedSteps' | 'actions' | 'gripper'
+  >;
   /** Cameras of the recording by the model's names, where they differ. */
   readonly cameras: ReadonlyMap<string, string>;
 }
@@ -133,7 +135,8 @@ export function executionStage(
     arm,
     limiter: { periodS: stepS, ...(maxDeltaRad !== undefined && { maxDeltaRad }) },
     queue,
-    gripper: { convention: ROBOTIQ_2F85 },
+    gripper: { convention: input.gripper },
+    relativeActions: input.actions === 'joint_pos_rel',
     dryRun: false,
     latencyS,
     simulatedLatencyS: () => latencyS + injectedLatencyS(isActive),

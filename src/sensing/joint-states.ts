@@ -1,4 +1,5 @@
 import type { JointStateMessage } from '../bus/messages.js';
+import { FRANKA_HAND, stateOfWidth } from '../core/gripper.js';
 import { InputError } from '../core/errors.js';
 import type { JointPositions } from '../core/joint-state.js';
 import { fromTimeMessage } from '../core/time.js';
@@ -71,11 +72,21 @@ export function findArmJoints(names: readonly string[]): readonly string[] | nul
   return arms[0] ?? null;
 }
 
-/**
- * The joint that tells how far the gripper is open, in a message: the driver joint of a Robotiq (as MolmoSpaces and DROID have it), or the first
- * finger of a Franka hand. Null when the message has none.
- */
-export function findGripperJoint(names: readonly string[]): string | null {
-  const known = [/left_driver_joint$/, /left_knuckle_joint$/, /finger_joint1?$/];
-  return known.flatMap((pattern) => names.filter((name) => pattern.test(name)))[0] ?? null;
+/** Joints that tell how far a gripper is open, and whose they are. */
+const GRIPPER_JOINTS = [
+  // A Robotiq, as MolmoSpaces and DROID have it: its driver joint, radians, is the state itself.
+  { pattern: /(left_driver_joint|left_knuckle_joint|(^|[^a-z])finger_joint)$/, convention: null },
+  // A Franka hand: each finger goes half of the opening, metres.
+  { pattern: /finger_joint1$/, convention: FRANKA_HAND },
+] as const;
+
+/** The state of the gripper in a message, as a policy expects it; null when the message has none. @throws InputError `joints.*`. */
+export function readGripperState(message: JointStateMessage): number | null {
+  for (const { pattern, convention } of GRIPPER_JOINTS) {
+    const name = message.name.find((candidate) => pattern.test(candidate));
+    if (name === undefined) continue;
+    const [position] = readJoints(message, [name]).positions as [number];
+    return convention ? stateOfWidth(2 * position, convention) : position;
+  }
+  return null;
 }

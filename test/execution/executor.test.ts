@@ -3,14 +3,8 @@ import type { ActionChunk } from '../../src/core/action-chunk.js';
 import { fromSeconds } from '../../src/core/time.js';
 import { checkLatency, ChunkQueue, type QueueOptions } from '../../src/execution/chunk-queue.js';
 import { Executor, type Command, type ExecutorOptions } from '../../src/execution/executor.js';
-import {
-  FRANKA_HAND,
-  GripperSwitch,
-  ROBOTIQ_2F85,
-  stateOfWidth,
-  testGripper,
-  widthOfCommand,
-} from '../../src/execution/gripper.js';
+import { FRANKA_HAND, ROBOTIQ_2F85, stateOfWidth, widthOfCommand } from '../../src/core/gripper.js';
+import { GripperSwitch, testGripper } from '../../src/execution/gripper.js';
 import { prepareLimits } from '../../src/execution/limiter.js';
 import { Watchdogs, type Fault } from '../../src/execution/watchdogs.js';
 import { loadArm } from '../../src/files/arm-file.js';

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { ROBOTIQ_2F85 } from '../../src/core/gripper.js';
 import { loadArm } from '../../src/files/arm-file.js';
 import { StaticForecaster } from '../../src/forecasting/baselines.js';
 import { FAULTS, parseFault, type FaultName } from '../../src/node/faults.js';
@@ -22,7 +23,14 @@ async function run(
     forecaster: new StaticForecaster(5),
     policy: {
       policy: new ActionExpertPolicy(network),
-      input: { cameras: [...CAMERAS], observationSteps: 1, observationStepDelta: 1, executedSteps: 8 },
+      input: {
+        cameras: [...CAMERAS],
+        observationSteps: 1,
+        observationStepDelta: 1,
+        executedSteps: 8,
+        actions: 'joint_pos',
+        gripper: ROBOTIQ_2F85,
+      },
       cameras: new Map(),
     },
     execution: { arm: fr3, mode: 'asynchronous', latencyS: 0.1, ...execution },

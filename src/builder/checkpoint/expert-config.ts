@@ -5,6 +5,7 @@ import type {
   TrajectoryExpertArchitecture,
 } from '../../inference/architecture.js';
 import type { PolicyInput } from '../../inference/model-input.js';
+import { ROBOTIQ_2F85 } from '../../core/gripper.js';
 import type { Normalization } from '../../planning/normalization.js';
 import { readOptions, refusedOption } from './option-errors.js';
 
@@ -99,6 +100,9 @@ export function readActionExpert(
       observationStepDelta: options.obs_step_delta,
       state,
       action,
+      // A checkpoint says neither; these are those of the published policies.
+      actions: 'joint_pos',
+      gripper: ROBOTIQ_2F85,
       executedSteps: Math.min(options.n_action_steps, options.action_horizon),
     },
   };

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { buildBundle } from '../../builder/build.js';
 import { TASKS, type Task } from '../../builder/checkpoint/description.js';
 import { BUILD_TYPES, type BuildType } from '../../builder/weights/weights.js';
+import type { PolicyInput } from '../../inference/model-input.js';
 import { interruptible } from '../interruption.js';
 import { byteBar, say } from '../terminal.js';
 
@@ -13,6 +14,7 @@ interface BuildCommandOptions {
   readonly tokenizer?: string;
   readonly dtype: BuildType;
   readonly cameras?: string;
+  readonly actions?: PolicyInput['actions'];
 }
 
 export function buildCommand(): Command {
@@ -28,6 +30,12 @@ export function buildCommand(): Command {
         .default('fp32'),
     )
     .option('--cameras <names>', 'cameras of a policy in the order of its images, separated by commas')
+    .addOption(
+      new Option('--actions <kind>', "what a policy's actions say of the arm (default: joint_pos)").choices([
+        'joint_pos',
+        'joint_pos_rel',
+      ]),
+    )
     .addHelpText(
       'after',
       '\nWeights that have the right type already are used in place: the bundle holds a hard link to the checkpoint file (a copy on another file system).\nEvery weight is read once and must be finite.',
@@ -45,6 +53,7 @@ export function buildCommand(): Command {
           type: options.dtype,
           tokenizer: options.tokenizer,
           cameras: options.cameras?.split(','),
+          actions: options.actions,
           builtBy: `molmo_motion_planner ${version}`,
           onProgress: bar.update,
           signal,

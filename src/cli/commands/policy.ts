@@ -5,6 +5,7 @@ import { describeError, InputError } from '../../core/errors.js';
 import { normalNumbers, seededRandom } from '../../core/random.js';
 import { referenceCommand } from '../../execution/reference-command.js';
 import { writeAtomically } from '../../files/atomic-file.js';
+import type { PolicyInput } from '../../inference/model-input.js';
 import { Model } from '../../inference/model.js';
 import { PolicyModel } from '../../inference/networks.js';
 import { ActionExpertPolicy, type PolicyResult } from '../../planning/action-expert-policy.js';
@@ -69,8 +70,8 @@ async function run(options: PolicyCommandOptions): Promise<void> {
     const result = await interruptible((signal) =>
       policy.plan({ stamp: 0n, images, instruction, state }, start, signal),
     );
-    const { executedSteps } = model.bundle.description.policy!;
-    await writeAtomically(options.out, `${toJson(policyJson(result, state, executedSteps))}\n`);
+    const input = model.bundle.description.policy!;
+    await writeAtomically(options.out, `${toJson(policyJson(result, state, input))}\n`);
     if (options.trace !== undefined) await writeTrace(options.trace, network.lastRun!);
     say(`${result.chunk.steps.length} actions in ${result.timings['total']!.toFixed(1)} ms, written to ${options.out}`);
   } finally {
@@ -101,10 +102,10 @@ function badObservation(file: string, why: string): InputError {
 function policyJson(
   { chunk, normalized, inputIds, timings }: PolicyResult,
   state: readonly number[],
-  executed: number,
+  { executedSteps, actions }: PolicyInput,
 ): unknown {
   const width = chunk.steps[0]!.length;
-  const commands = chunk.steps.slice(0, executed).map((action) => referenceCommand(action, state));
+  const commands = chunk.steps.slice(0, executedSteps).map((action) => referenceCommand(action, state, { actions }));
   return {
     input_ids: inputIds,
     actions: chunk.steps.map((_, k) => [...normalized.subarray(k * width, (k + 1) * width)]),
