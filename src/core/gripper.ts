@@ -19,6 +19,11 @@ export function stateOfWidth(widthM: number, { openWidthM, closedState }: Grippe
   return (1 - Math.min(1, Math.max(0, widthM / openWidthM))) * closedState;
 }
 
+/** The width, metres, of a gripper in that state. */
+export function widthOfState(state: number, { openWidthM, closedState }: GripperConvention): number {
+  return (1 - Math.min(1, Math.max(0, state / closedState))) * openWidthM;
+}
+
 /** The width, metres, that a policy's command asks for. */
 export function widthOfCommand(command: number, { openWidthM, closedCommand }: GripperConvention): number {
   return (1 - Math.min(1, Math.max(0, command / closedCommand))) * openWidthM;

@@ -108,6 +108,7 @@ export class Executor {
     }
     this.#state = standingAt(this.#options.limits, measured);
     this.#options.queue.clear();
+    this.#options.gripper.reset();
     this.#lastAt = now - BigInt(Math.round(this.#options.limits.options.periodS * 1e9));
     this.#startedAt = now;
     this.#phase = 'active';

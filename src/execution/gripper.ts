@@ -26,6 +26,12 @@ export class GripperSwitch {
     this.#sent = sentM;
   }
 
+  /** What was sent before is not relied on any more: the next command is told anew. */
+  reset(): void {
+    this.#sent = null;
+    this.#waiting = null;
+  }
+
   /** The width to send now, metres; null when there is nothing new. */
   update(command: number): number | null {
     const { convention, raw, debounceTicks } = this.#options;

@@ -3,7 +3,8 @@ import { DEFAULT_QOS, type Bus, type Publisher } from '../bus/bus.js';
 import type { Float64Message, JointTrajectory } from '../bus/messages.js';
 import type { ActionChunk } from '../core/action-chunk.js';
 import type { Arm } from '../core/arm.js';
-import { describeError, PlannerError } from '../core/errors.js';
+import { widthOfState } from '../core/gripper.js';
+import { describeError, InputError, PlannerError } from '../core/errors.js';
 import type { JointPositions } from '../core/joint-state.js';
 import type { CameraFrame } from '../core/observation.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../core/time.js';
@@ -14,8 +15,9 @@ import {
   type ExecutorFigures,
   type ExecutorOptions,
   type Phase,
+  type Stop,
 } from '../execution/executor.js';
-import { GripperSwitch, type GripperOptions } from '../execution/gripper.js';
+import { GripperSwitch, testGripper, type GripperOptions } from '../execution/gripper.js';
 import { prepareLimits, type LimiterOptions } from '../execution/limiter.js';
 import { SynchronousSlots } from '../execution/synchronous-slots.js';
 import { Watchdogs, type Fault, type WatchedStream } from '../execution/watchdogs.js';
@@ -77,6 +79,8 @@ export class ExecutionStage {
   readonly #closing: (() => void)[] = [];
   #dryRun: boolean;
   #joints: JointPositions | null = null;
+  #gripperWidthM: number | null = null;
+  #testing = false;
   /** A chunk is on its way. */
   #coming = false;
   #gripperMoves = 0;
@@ -133,6 +137,13 @@ export class ExecutionStage {
 
   /** @throws InputError `executor.*`, `limiter.*`. */
   start(): void {
+    if (this.#testing) {
+      throw new InputError({
+        code: 'executor.gripper-test',
+        message: 'the gripper is being tested',
+        remedy: 'wait until its test is over',
+      });
+    }
     const now = this.#bus.clock.now();
     this.#watchdogs.saw('chunk', now);
     this.#executor.start(now, this.#joints?.positions ?? null, this.#watchdogs.faults(now));
@@ -185,8 +196,18 @@ export class ExecutionStage {
     this.#watchdogs.saw('joints', joints.stamp);
   }
 
+  /** @param state of the gripper, as a policy takes it. */
+  sawGripper(state: number): void {
+    this.#gripperWidthM = widthOfState(state, this.#options.gripper.convention);
+  }
+
   sawTransforms(stamp: Nanoseconds): void {
     this.#watchdogs.saw('transforms', stamp);
+  }
+
+  /** For the operator. */
+  status(): { readonly phase: Phase; readonly dryRun: boolean; readonly lastStop: Stop | null } {
+    return { phase: this.phase, dryRun: this.#dryRun, lastStop: this.#executor.lastStop };
   }
 
   figures(): ExecutionFigures {
@@ -280,6 +301,34 @@ export class ExecutionStage {
     });
   }
 
+  /** Opens, closes and opens the gripper while the arm stands, and is sent nothing. */
+  async #testGripper(): Promise<{ success: boolean; message: string }> {
+    if (this.phase === 'active' || this.phase === 'stopping' || this.#dryRun || this.#testing) {
+      const why = this.#dryRun ? 'this is a dry run' : this.#testing ? 'it is being tested already' : 'the arm moves';
+      return { success: false, message: `the gripper is not tested: ${why}` };
+    }
+    this.#testing = true;
+    try {
+      const steps = await testGripper({
+        send: (data) => {
+          this.#gripper.publish({ data });
+        },
+        measured: () => this.#gripperWidthM,
+        sleep: (seconds) => this.#bus.clock.sleepUntil(this.#bus.clock.now() + fromSeconds(seconds)),
+        convention: this.#options.gripper.convention,
+      });
+      const reached = steps.map(({ measuredM, seconds }) => `${measuredM.toFixed(4)} m after ${seconds.toFixed(2)} s`);
+      return { success: true, message: `open, closed, open: ${reached.join(', ')}` };
+    } catch (error) {
+      return {
+        success: false,
+        message: `${describeError(error)}${error instanceof PlannerError ? `. ${error.remedy}` : ''}`,
+      };
+    } finally {
+      this.#testing = false;
+    }
+  }
+
   #serve(): void {
     const trigger = (act: () => string): (() => Promise<{ success: boolean; message: string }>) => {
       return () => {
@@ -313,6 +362,7 @@ export class ExecutionStage {
           return this.phase;
         }),
       ),
+      this.#bus.serve(SERVICES.gripperTest, 'std_srvs/srv/Trigger', () => this.#testGripper()),
       this.#bus.serve(SERVICES.dryRun, 'std_srvs/srv/SetBool', ({ data }) => {
         // Never in the middle of a motion: the robot would be sent from where it is to where it was only shown to be.
         const isMoving = this.phase === 'active' || this.phase === 'stopping';

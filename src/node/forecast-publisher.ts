@@ -2,6 +2,7 @@ import { DEFAULT_QOS, LATCHED_QOS, type Bus, type Publisher } from '../bus/bus.j
 import type {
   CompressedImage,
   DiagnosticArray,
+  DiagnosticStatus,
   JointTrajectory,
   MarkerArray,
   MessageTypes,
@@ -24,11 +25,13 @@ import {
   queryPointsMessage,
 } from '../visualization/messages.js';
 import { overlayPng } from '../visualization/overlay.js';
+import type { ExecutionStage } from './execution-stage.js';
 import { OUTPUT_TOPICS } from './planner-options.js';
 import type { Refusal } from './refusals.js';
 
 const DIAGNOSTIC_OK = 0;
 const DIAGNOSTIC_WARN = 1;
+const DIAGNOSTIC_ERROR = 2;
 
 /** Shows query points, forecasts and chunks on the bus. The two small ones are latched for whoever comes later; pictures that nobody looks at are not made. */
 export class ForecastPublisher {
@@ -86,7 +89,12 @@ export class ForecastPublisher {
     publishIfHeard(this.#chunk, () => chunkMessage(chunk, joints));
   }
 
-  diagnostics(now: Nanoseconds, refusals: readonly Refusal[], counts: Readonly<Record<string, number>>): void {
+  diagnostics(
+    now: Nanoseconds,
+    refusals: readonly Refusal[],
+    counts: Readonly<Record<string, number>>,
+    execution: ReturnType<ExecutionStage['status']> | null,
+  ): void {
     publishIfHeard(this.#diagnostics, () => ({
       header: { stamp: toTimeMessage(now), frame_id: '' },
       status: [
@@ -103,6 +111,7 @@ export class ForecastPublisher {
             ...refusals.map((r) => ({ key: `${r.stage}.${r.code}`, value: String(r.count) })),
           ],
         },
+        ...(execution ? [executionStatus(execution)] : []),
       ],
     }));
   }
@@ -120,6 +129,21 @@ export class ForecastPublisher {
     ])
       publisher.close();
   }
+}
+
+function executionStatus({ phase, dryRun, lastStop }: ReturnType<ExecutionStage['status']>): DiagnosticStatus {
+  const isStopped = phase === 'stopping' || phase === 'stopped';
+  return {
+    level: isStopped ? DIAGNOSTIC_ERROR : DIAGNOSTIC_OK,
+    name: 'molmo_motion_planner: execution',
+    message: isStopped && lastStop ? `${phase}: ${lastStop.message}. ${lastStop.remedy}` : phase,
+    hardware_id: '',
+    values: [
+      { key: 'phase', value: phase },
+      { key: 'dry_run', value: String(dryRun) },
+      { key: 'last_stop', value: lastStop?.code ?? '' },
+    ],
+  };
 }
 
 function publishIfHeard<M extends MessageTypes[keyof MessageTypes]>(publisher: Publisher<M>, make: () => M): void {

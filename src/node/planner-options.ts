@@ -58,4 +58,5 @@ export const SERVICES = {
   start: '/molmo_motion/start',
   stop: '/molmo_motion/stop',
   dryRun: '/molmo_motion/dry_run',
+  gripperTest: '/molmo_motion/gripper_test',
 } as const;

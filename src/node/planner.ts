@@ -124,7 +124,9 @@ export class Planner {
       this.#addTransforms(message, true);
     });
     this.#listen(options.topics.joints, 'sensor_msgs/msg/JointState', SENSOR_QOS, ({ message }) => {
-      this.#gripper = readGripperState(message) ?? this.#gripper;
+      const gripper = readGripperState(message);
+      if (gripper !== null) execution?.sawGripper(gripper);
+      this.#gripper = gripper ?? this.#gripper;
       this.#armJoints ??= findArmJoints(message.name);
       // Messages of other publishers (a gripper, a mobile base) share the topic; they are not this arm's.
       if (!this.#armJoints) return;
@@ -144,7 +146,7 @@ export class Planner {
     if (policy) this.#showChunks(policy);
     this.#subscriptions.push(
       bus.clock.every(DIAGNOSTICS_PERIOD).subscribe((now) => {
-        this.#publisher.diagnostics(now, this.refusals.list, this.counts);
+        this.#publisher.diagnostics(now, this.refusals.list, this.counts, this.#execution?.status() ?? null);
       }),
     );
     this.#subscriptions.push(
@@ -187,7 +189,12 @@ export class Planner {
     for (const stream of this.#streams.values()) stream.flush();
     await this.settle();
     this.#giveUpWaiting();
-    this.#publisher.diagnostics(this.#bus.clock.now(), this.refusals.list, this.counts);
+    this.#publisher.diagnostics(
+      this.#bus.clock.now(),
+      this.refusals.list,
+      this.counts,
+      this.#execution?.status() ?? null,
+    );
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,134 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { MemoryBus } from '../../src/bus/memory/memory-bus.js';
+import { VirtualClock } from '../../src/bus/memory/virtual-clock.js';
+import type { JointTrajectory } from '../../src/bus/messages.js';
+import { ROBOTIQ_2F85, stateOfWidth } from '../../src/core/gripper.js';
+import { fromSeconds, toSeconds } from '../../src/core/time.js';
+import { loadArm } from '../../src/files/arm-file.js';
+import { ExecutionStage } from '../../src/node/execution-stage.js';
+import { DEFAULT_INPUT_TOPICS, OUTPUT_TOPICS, SERVICES } from '../../src/node/planner-options.js';
+
+const STEP_S = 1 / 15;
+const HOME = [0, -0.7, 0, -2.3, 0, 1.57, 0];
+const fr3 = await loadArm('fr3');
+
+let clock: VirtualClock;
+let bus: MemoryBus<VirtualClock>;
+let stage: ExecutionStage;
+let sent: JointTrajectory[];
+let shown: JointTrajectory[];
+let widths: number[];
+
+beforeEach(() => {
+  clock = new VirtualClock(fromSeconds(100));
+  bus = new MemoryBus(clock);
+  stage = new ExecutionStage(bus, {
+    arm: fr3,
+    limiter: { periodS: STEP_S },
+    queue: { mode: 'asynchronous', executedSteps: 8 },
+    gripper: { convention: ROBOTIQ_2F85 },
+    dryRun: true,
+    latencyS: 0,
+    cameras: [],
+    maxAgeS: { images: 0.5, joints: 0.3, transforms: null, chunk: 2, samePicture: 2 },
+    movingModes: ['move'],
+    topics: DEFAULT_INPUT_TOPICS,
+    monotonicS: () => toSeconds(clock.now()),
+  });
+  [sent, shown, widths] = [[], [], []];
+  bus
+    .subscribe(OUTPUT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory')
+    .subscribe(({ message }) => sent.push(message));
+  bus
+    .subscribe(OUTPUT_TOPICS.commandPreview, 'trajectory_msgs/msg/JointTrajectory')
+    .subscribe(({ message }) => shown.push(message));
+  bus.subscribe(OUTPUT_TOPICS.gripper, 'std_msgs/msg/Float64').subscribe(({ message }) => widths.push(message.data));
+});
+afterEach(async () => {
+  stage.close();
+  await bus.close();
+});
+
+const call = (name: string): Promise<{ success: boolean; message: string }> =>
+  bus.call(name, 'std_srvs/srv/Trigger', {});
+const dryRun = (data: boolean): Promise<{ success: boolean; message: string }> =>
+  bus.call(SERVICES.dryRun, 'std_srvs/srv/SetBool', { data });
+const names = HOME.map((_, j) => `fr3_joint${j + 1}`);
+
+/** A robot that stands at home, and a plan for it, tick after tick. */
+function advance(ticks: number, gripper = 255): void {
+  for (let i = 0; i < ticks; i++) {
+    clock.advanceTo(clock.now() + fromSeconds(STEP_S));
+    stage.sawJoints({ stamp: clock.now(), names, positions: HOME, velocities: null });
+    const steps = Array.from({ length: 16 }, () => [0.01, ...HOME.slice(1), gripper]);
+    stage.offer({ planner: 'test', stamp: clock.now(), stepS: STEP_S, instruction: '', steps });
+  }
+}
+
+describe('starting and stopping', () => {
+  it('only shows its commands until somebody turns the dry run off', async () => {
+    advance(2);
+    expect(await call(SERVICES.start)).toEqual({ success: true, message: expect.stringMatching(/dry run/) });
+    advance(5);
+    expect([shown.length > 3, sent, widths]).toEqual([true, [], []]);
+    // Not while it is active.
+    expect(await dryRun(false)).toMatchObject({ success: false, message: 'stop first' });
+    await call(SERVICES.stop);
+    advance(5);
+    expect(stage.phase).toBe('stopped');
+    expect(await dryRun(false)).toMatchObject({ success: true });
+    const before = shown.length;
+    await call(SERVICES.start);
+    advance(5);
+    expect([sent.length > 3, shown.length]).toEqual([true, before]);
+    expect(sent.at(-1)!.joint_names).toEqual(names);
+    expect(sent.at(-1)!.points).toHaveLength(1);
+    expect(widths).toEqual([0]);
+  });
+  it('says why it does not start', async () => {
+    expect(await call(SERVICES.start)).toMatchObject({
+      success: false,
+      message: expect.stringMatching(/joint states: nothing has come/),
+    });
+  });
+  it('a robot that leaves its mode gets nothing more', async () => {
+    await dryRun(false);
+    advance(1);
+    await call(SERVICES.start);
+    advance(4);
+    bus.advertise(DEFAULT_INPUT_TOPICS.robotMode, 'std_msgs/msg/String').publish({ data: 'move' });
+    expect(stage.phase).toBe('active');
+    const before = sent.length;
+    bus.advertise(DEFAULT_INPUT_TOPICS.robotMode, 'std_msgs/msg/String').publish({ data: 'reflex' });
+    expect(stage.status()).toMatchObject({ phase: 'stopped', lastStop: { code: 'robot.mode' } });
+    advance(4);
+    expect(sent).toHaveLength(before);
+  });
+});
+
+describe('the test of the gripper', () => {
+  it('moves the gripper and nothing else, and not while the arm moves', async () => {
+    expect(await call(SERVICES.gripperTest)).toMatchObject({
+      success: false,
+      message: expect.stringMatching(/dry run/),
+    });
+    await dryRun(false);
+    bus.subscribe(OUTPUT_TOPICS.gripper, 'std_msgs/msg/Float64').subscribe(({ message }) => {
+      stage.sawGripper(stateOfWidth(message.data, ROBOTIQ_2F85));
+    });
+    const answer = call(SERVICES.gripperTest);
+    for (let i = 0; i < 20; i++) {
+      clock.advanceTo(clock.now() + fromSeconds(0.1));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await answer).toMatchObject({ success: true, message: expect.stringMatching(/open, closed, open/) });
+    expect(widths).toEqual([0.085, 0, 0.085]);
+    expect(sent).toEqual([]);
+    advance(1);
+    await call(SERVICES.start);
+    expect(await call(SERVICES.gripperTest)).toMatchObject({
+      success: false,
+      message: expect.stringMatching(/the arm moves/),
+    });
+  });
+});
