@@ -195,6 +195,18 @@ describeShared('Hugging Face checkpoints that cannot be used', 'golden/motion/hf
     await writeFile(shard, bytes.subarray(0, bytes.length - 64));
     await refused('safetensors.format', /safetensors/, { task: 'forecast' });
   });
+  it.each([
+    ['processor_config.json', 'use_frame_special_tokens', false],
+    ['processor_config.json', 'video_use_col_tokens', true],
+    ['video_preprocessor_config.json', 'resample', 3],
+  ])('%s with %s = %s, which makes another prompt', async (name, option, value) => {
+    await copy();
+    const file = path.join(checkpoint, name);
+    const data = JSON.parse(await readFile(file, 'utf8'));
+    await rm(file);
+    await writeFile(file, JSON.stringify({ ...data, [option]: value }));
+    await refused('checkpoint.option', new RegExp(`${option} = ${String(value)}`), { task: 'forecast' });
+  });
   it('an index that names a shard that is not there', async () => {
     await copy();
     const index = path.join(checkpoint, 'model.safetensors.index.json');

@@ -82,12 +82,16 @@ const videoProcessorSchema = z.looseObject({
   image_std: z.tuple([z.literal(0.5), z.literal(0.5), z.literal(0.5)]),
   resample: z.literal(2),
 });
+/** Of videos: other values make other prompts than those that are laid out here. */
+const videoPromptSchema = z.looseObject({
+  use_frame_special_tokens: z.literal(true).optional(),
+  video_use_col_tokens: z.literal(false).optional(),
+});
 const processorSchema = z.looseObject({
   image_use_col_tokens: z.boolean().default(true),
   use_single_crop_col_tokens: z.boolean().nullable().default(null),
   use_single_crop_start_token: z.boolean().default(true),
   use_low_res_token_for_global_crops: z.literal(false).optional(),
-  use_frame_special_tokens: z.literal(true).optional(),
 });
 
 /** The port takes lists of any length; the graph has an input for each image of the longest. Molmo2's own recipe trains with five. */
@@ -195,6 +199,7 @@ function frameLayout(folder: string, files: HuggingFaceFiles): FrameLayout {
     files.videoProcessor,
     videoProcessorSchema,
   );
+  readOptions(`${folder}/processor_config.json`, 'processor', files.processor, videoPromptSchema);
   return { kind: 'frames', maxFrames: video.num_frames, pooling: video.pooling_size, frameTokens: 'each' };
 }
 
