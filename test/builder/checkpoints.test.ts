@@ -202,7 +202,7 @@ describeShared('Hugging Face checkpoints that cannot be used', 'golden/motion/hf
   ])('%s with %s = %s, which makes another prompt', async (name, option, value) => {
     await copy();
     const file = path.join(checkpoint, name);
-    const data = JSON.parse(await readFile(file, 'utf8'));
+    const data = JSON.parse(await readFile(file, 'utf8')) as object;
     await rm(file);
     await writeFile(file, JSON.stringify({ ...data, [option]: value }));
     await refused('checkpoint.option', new RegExp(`${option} = ${String(value)}`), { task: 'forecast' });
