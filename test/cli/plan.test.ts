@@ -60,7 +60,7 @@ describeShared('molmo-motion plan', 'real/clips', () => {
     expect(made.waypoints.positions).toHaveLength(31);
     expect(Math.max(...made.waypoints.residual_m)).toBeLessThan(1e-4);
     expect(Math.max(...made.rigid_rms_m)).toBeLessThan(1e-3);
-    expect(made.dilation).toBe(1);
+    expect(made.dilation).toBeCloseTo(1, 6);
     // The shaker moves by 157 mm.
     const [first, last] = [made.gripper_path_m[0]!, made.gripper_path_m.at(-1)!];
     expect(Math.hypot(...first.map((x, i) => x - last[i]!))).toBeCloseTo(0.157, 2);
