@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import { ConfigurationError } from '../../core/errors.js';
 import { loadArm } from '../../files/arm-file.js';
+import { loadSceneConfig } from '../../simulator/scene.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { countingNumber, positiveNumber } from '../arguments.js';
 import { benchBundle, type BundleFigures } from '../benchmarks/bundle.js';
 import { benchLimiter } from '../benchmarks/limiter.js';
+import { benchSimulator } from '../benchmarks/simulator.js';
 import { benchReplay } from '../benchmarks/replay.js';
 import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
 import { say, toJson } from '../terminal.js';
@@ -30,7 +32,9 @@ const DEFAULT_TOKENS = 64;
 export function benchCommand(): Command {
   return withModelOptions(
     new Command('bench')
-      .description('measure speed and memory: of a model bundle, of the replay of a recording, or of the limiter')
+      .description(
+        'measure speed and memory: of a model bundle, of the replay of a recording, of the limiter, or of the simulator',
+      )
       .option('--bundle <dir>', 'time queries of this bundle, with a 15 Hz timer beside them')
       .option('--queries <n>', 'timed queries', countingNumber, DEFAULT_QUERIES)
       .option(
@@ -43,7 +47,8 @@ export function benchCommand(): Command {
   )
     .action(runBundle)
     .addCommand(replayBench())
-    .addCommand(limiterBench());
+    .addCommand(limiterBench())
+    .addCommand(simulatorBench());
 }
 
 async function runBundle(options: BundleBenchCommandOptions): Promise<void> {
@@ -51,7 +56,7 @@ async function runBundle(options: BundleBenchCommandOptions): Promise<void> {
     throw new ConfigurationError({
       code: 'bench.what',
       message: 'nothing to measure was named',
-      remedy: 'give --bundle DIR, or: molmo-motion bench replay, or bench limiter',
+      remedy: 'give --bundle DIR, or: molmo-motion bench replay, bench limiter, or bench simulator',
     });
   }
   const figures = await benchBundle({
@@ -118,6 +123,31 @@ function limiterBench(): Command {
       const { mean, p99, max } = figures.call_us;
       say(
         `${figures.arm}: ${figures.commands_per_second} commands per second; a call takes ${mean} us (p99 ${p99}, most ${max})`,
+      );
+    });
+}
+
+interface SimulatorBenchOptions {
+  readonly scenes: number;
+  readonly scene?: string;
+  readonly json?: string;
+}
+
+function simulatorBench(): Command {
+  return new Command('simulator')
+    .description('how much faster than real time the simulated arm picks and places, seen by all cameras, on one core')
+    .option('--scenes <n>', 'scenes to do', countingNumber, 5)
+    .option('--scene <file>', 'description of the scenes (default: config/scenes/tabletop.yaml)')
+    .action(async (_: unknown, command: Command) => {
+      const { scenes, scene, json } = command.optsWithGlobals<SimulatorBenchOptions>();
+      const figures = await benchSimulator(await loadArm('fr3'), await loadSceneConfig(scene), scenes);
+      await writeFigures(json, figures);
+      const { expert, physics, pictures, depth_noise: noise } = figures.step_ms;
+      say(
+        `${figures.simulated_s.toFixed(0)} s simulated in ${figures.wall_s.toFixed(1)} s: ${figures.times_real_time.toFixed(2)} times real time; ${figures.succeeded} of ${scenes} objects in place`,
+      );
+      say(
+        `a control step takes ${physics} ms of physics, ${pictures} ms of pictures, ${noise} ms of depth noise, ${expert} ms of planning`,
       );
     });
 }

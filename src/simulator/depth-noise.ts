@@ -1,0 +1,65 @@
+import type { DepthImage } from '../core/images.js';
+import { seededRandom } from '../core/random.js';
+
+/** What a stereo or structured-light camera makes of true depth. */
+export interface DepthNoise {
+  /** Standard deviation at 1 m, metres; it grows with the square of the distance. */
+  readonly sigmaAt1M: number;
+  /** Steps that distances are told in, metres. */
+  readonly stepM: number;
+  /** Share of pixels at the edges of things that have no depth. */
+  readonly edgeLoss: number;
+  /** Share of all pixels that have none. */
+  readonly loss: number;
+  readonly nearestM: number;
+  readonly furthestM: number;
+}
+
+/** Roughly a RealSense D435 or ZED Mini at the distance of a table. */
+export const RGBD_NOISE: DepthNoise = {
+  sigmaAt1M: 0.0025,
+  stepM: 0.001,
+  edgeLoss: 0.5,
+  loss: 0.002,
+  nearestM: 0.1,
+  furthestM: 4,
+};
+
+/** Neighbouring depths that differ by more than this share of themselves are an edge. */
+const EDGE = 0.03;
+
+/** True depth with noise and holes; the same seed gives the same picture. NaN marks holes. */
+export function withNoise({ width, height, data }: DepthImage, noise: DepthNoise, seed: number): DepthImage {
+  const random = seededRandom(seed);
+  const noisy = new Float32Array(data.length);
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at++) {
+      const z = data[at]!;
+      // Drawn for every pixel, so that one that is lost does not change the others.
+      const draw = random();
+      const lost = random();
+      const isEdge =
+        differs(z, x > 0 ? data[at - 1]! : z) ||
+        differs(z, x < width - 1 ? data[at + 1]! : z) ||
+        differs(z, y > 0 ? data[at - width]! : z) ||
+        differs(z, y < height - 1 ? data[at + width]! : z);
+      if (!(z >= noise.nearestM && z <= noise.furthestM) || lost < (isEdge ? noise.edgeLoss : noise.loss)) {
+        noisy[at] = Number.NaN;
+        continue;
+      }
+      const measured = z + noise.sigmaAt1M * z * z * normalOf(draw);
+      noisy[at] = Math.round(measured / noise.stepM) * noise.stepM;
+    }
+  }
+  return { width, height, data: noisy };
+}
+
+function differs(a: number, b: number): boolean {
+  return !(Math.abs(a - b) <= EDGE * a);
+}
+
+/** A standard normal number out of a uniform one: the logistic distribution's quantile is near enough, and one logarithm. */
+function normalOf(uniform: number): number {
+  const p = Math.min(1 - 1e-6, Math.max(1e-6, uniform));
+  return (Math.log(p / (1 - p)) * Math.sqrt(3)) / Math.PI;
+}

@@ -1,0 +1,221 @@
+import type { Arm } from '../core/arm.js';
+import { InputError } from '../core/errors.js';
+import { seededRandom } from '../core/random.js';
+import type { Vector3 } from '../core/vector.js';
+import { prepareLimits, type Limits } from '../execution/limiter.js';
+import { timePath } from '../execution/timed-path.js';
+import { interpolate, multiplyQuaternions, rotate, type Quaternion, type Transform } from '../geometry/transform.js';
+import { followPoses, toolPose } from '../planning/inverse-kinematics.js';
+import { TOOL_OFFSET_M } from './arm-mjcf.js';
+import { WALL_M, yawRotation, type SceneObject, type SceneReceptacle } from './scene.js';
+import type { Simulation } from './simulation.js';
+
+/** Phases of a pick-and-place, as MolmoSpaces numbers them. */
+export const PHASES = {
+  unknown: 0,
+  'gripper-open': 1,
+  pregrasp: 2,
+  grasp: 3,
+  'gripper-close': 4,
+  lift: 5,
+  preplace: 6,
+  place: 7,
+  retreat: 8,
+  go_home: 9,
+} as const;
+export type Phase = keyof typeof PHASES;
+
+/** What the expert commands for one control step. */
+export interface ExpertCommand {
+  readonly phase: Phase;
+  readonly positions: readonly number[];
+  readonly gripperWidthM: number;
+}
+
+/** Tool centre from the flange: the hand is turned by -45 degrees. */
+export const SIMULATED_TOOL: Transform = {
+  translation: [0, 0, TOOL_OFFSET_M],
+  rotation: [0, 0, Math.sin(-Math.PI / 8), Math.cos(-Math.PI / 8)],
+};
+
+const OPEN_M = 0.08;
+const CLEARANCE_M = 0.1;
+/** Heights of the lift, the first that the arm can do. */
+const LIFTS_M = [0.16, 0.12, 0.09];
+/** Of the fingers' ends above the table. */
+const LEAST_HEIGHT_M = 0.014;
+const TOOL_SPEED = { free: 0.3, careful: 0.12 };
+const WAIT_TICKS = { close: 6, open: 5, settle: 2 };
+/** Straight down, x forward. */
+const DOWN: Quaternion = [1, 0, 0, 0];
+
+/**
+ * Picks the object of the task and puts it into its receptacle, from where things stand when each phase begins. It knows the simulation's state; it
+ * is what data are recorded from, and no part of a policy. Small variations by seed: where it grasps, how high it lifts, how fast it goes.
+ * @yields one command for each control step; the caller advances the simulation between them.
+ * @throws InputError `plan.*` where the arm cannot follow.
+ */
+export function* expertCommands(
+  arm: Arm,
+  simulation: Simulation,
+  periodS: number,
+  seed: number,
+): Generator<ExpertCommand> {
+  const random = seededRandom(seed);
+  const vary = (size: number): number => size * (2 * random() - 1);
+  const limits = prepareLimits(arm, { periodS, maxDeltaRad: null });
+  const { scene } = simulation;
+  const object = scene.objects.find(({ name }) => name === scene.task.object)!;
+  const receptacle = scene.receptacles.find(({ name }) => name === scene.task.receptacle)!;
+  const home = simulation.joints.positions;
+  const state: Motion = { arm, limits, joints: home, width: OPEN_M, pace: 0.85 + 0.3 * random() };
+
+  yield* hold(state, 'gripper-open', 1);
+  const { grasp, liftM } = graspOf(arm, simulation, object, receptacle, state, vary);
+  const above = lifted(grasp, CLEARANCE_M + vary(0.02));
+  yield* reach(state, 'pregrasp', above, TOOL_SPEED.free);
+  yield* reach(state, 'grasp', grasp, TOOL_SPEED.careful);
+  yield* hold(state, 'grasp', WAIT_TICKS.settle);
+  state.width = 0;
+  yield* hold(state, 'gripper-close', WAIT_TICKS.close);
+  yield* reach(state, 'lift', lifted(grasp, liftM), TOOL_SPEED.free);
+
+  // Where the object hangs in the gripper decides where the gripper goes.
+  const held = simulation.poseOf(object.name).translation;
+  const tool = toolPose(state.joints, SIMULATED_TOOL);
+  const hangs: Vector3 = [held[0] - tool.translation[0], held[1] - tool.translation[1], 0];
+  const [x, y] = receptacle.position;
+  const room = Math.max(0, receptacle.radius - WALL_M - Math.hypot(object.halfSize[0], object.halfSize[1]));
+  const over: Transform = {
+    translation: [x - hangs[0] + vary(0.3 * room), y - hangs[1] + vary(0.3 * room), tool.translation[2]],
+    rotation: tool.rotation,
+  };
+  yield* reach(state, 'preplace', over, TOOL_SPEED.free);
+  const bottom = held[2] - tool.translation[2] - object.halfSize[2];
+  const low: Transform = {
+    ...over,
+    translation: [over.translation[0], over.translation[1], Math.max(receptacle.height * 0.4, WALL_M) + 0.012 - bottom],
+  };
+  yield* reach(state, 'place', low, TOOL_SPEED.careful);
+  state.width = OPEN_M;
+  yield* hold(state, 'place', WAIT_TICKS.open);
+  yield* reach(state, 'retreat', lifted(low, CLEARANCE_M + 0.04), TOOL_SPEED.free);
+  yield* alongJoints(state, 'go_home', home);
+  yield* hold(state, 'go_home', WAIT_TICKS.settle);
+}
+
+interface Motion {
+  readonly arm: Arm;
+  readonly limits: Limits;
+  joints: readonly number[];
+  width: number;
+  readonly pace: number;
+}
+
+interface Grasp {
+  readonly grasp: Transform;
+  readonly liftM: number;
+}
+
+/** From above, across the object's narrower side, the way that turns the hand least and can be carried on to the receptacle. */
+function graspOf(
+  arm: Arm,
+  simulation: Simulation,
+  object: SceneObject,
+  receptacle: SceneReceptacle,
+  state: Motion,
+  vary: (size: number) => number,
+): Grasp {
+  const pose = simulation.poseOf(object.name);
+  const [w, d, h] = object.halfSize;
+  const [x, y, z] = pose.translation;
+  const height = Math.max(LEAST_HEIGHT_M, z + h - Math.max(0.016, Math.min(h, 0.03)) + vary(0.003));
+  const axis = rotate(pose.rotation, [1, 0, 0]);
+  const yaw = Math.atan2(axis[1], axis[0]);
+  // The fingers close along the tool's y: across the width where that is the smaller. Round things are grasped from anywhere.
+  const across = w <= d ? yaw + Math.PI / 2 : yaw;
+  const isSquare = object.geometry === 'box' && w === d;
+  const turns =
+    object.geometry === 'box'
+      ? [0, Math.PI, ...(isSquare ? [Math.PI / 2, -Math.PI / 2] : [])].map((turn) => across + turn)
+      : [0, 0.5, -0.5, 1, -1, 1.5, -1.5];
+  const noise = { yaw: vary(0.03), x: vary(0.002), y: vary(0.002), lift: vary(0.015) };
+  for (const lift of LIFTS_M) {
+    const ranked = turns.flatMap((turn) => {
+      const grasp: Transform = {
+        translation: [x + noise.x, y + noise.y, height],
+        rotation: multiplyQuaternions(yawRotation(turn + noise.yaw), DOWN),
+      };
+      const liftM = lift + noise.lift;
+      const up = lifted(grasp, liftM);
+      const over: Transform = {
+        ...up,
+        translation: [receptacle.position[0], receptacle.position[1], up.translation[2]],
+      };
+      const way = [lifted(grasp, CLEARANCE_M), grasp, up, over, lifted(over, 0.06 - liftM)];
+      const turned = turnOnTheWay(arm, way, state.joints);
+      return turned === null ? [] : [{ grasp, liftM, turned }];
+    });
+    ranked.sort((a, b) => a.turned - b.turned);
+    if (ranked[0]) return ranked[0];
+  }
+  throw new InputError({
+    code: 'plan.grasp',
+    message: `the ${object.label} at (${x.toFixed(2)}, ${y.toFixed(2)}) cannot be grasped from above and carried to the ${receptacle.label}`,
+    remedy: 'leave this scene out, or keep objects nearer to the middle of the table',
+  });
+}
+
+/** How far the last joint goes on a way, radians; null where the arm cannot follow it. */
+function turnOnTheWay(arm: Arm, way: readonly Transform[], joints: readonly number[]): number | null {
+  try {
+    const { positions } = followPoses(arm, way, joints, { tool: SIMULATED_TOOL });
+    return Math.max(...positions.map((q) => Math.abs(q[6]! - joints[6]!)));
+  } catch (error) {
+    if (error instanceof InputError) return null;
+    throw error;
+  }
+}
+
+function lifted({ translation: [x, y, z], rotation }: Transform, by: number): Transform {
+  return { translation: [x, y, z + by], rotation };
+}
+
+function* hold(state: Motion, phase: Phase, ticks: number): Generator<ExpertCommand> {
+  for (let i = 0; i < ticks; i++) yield { phase, positions: state.joints, gripperWidthM: state.width };
+}
+
+/** A straight way of the tool, timed within the arm's limits. */
+function* reach(state: Motion, phase: Phase, goal: Transform, speed: number): Generator<ExpertCommand> {
+  const from = toolPose(state.joints, SIMULATED_TOOL);
+  const way = Math.hypot(...goal.translation.map((x, i) => x - from.translation[i as 0 | 1 | 2]));
+  const steps = Math.max(4, Math.ceil(way / 0.01));
+  const seconds = Math.max(way / (speed * state.pace), 0.5);
+  const poses = Array.from({ length: steps }, (_, i) => interpolate(from, goal, (i + 1) / steps));
+  const { positions } = followPoses(state.arm, poses, state.joints, { tool: SIMULATED_TOOL });
+  yield* timed(state, phase, positions, seconds / steps);
+}
+
+function* alongJoints(state: Motion, phase: Phase, goal: readonly number[]): Generator<ExpertCommand> {
+  const from = state.joints;
+  const most = Math.max(...goal.map((q, j) => Math.abs(q - from[j]!)));
+  const steps = Math.max(4, Math.ceil(most / 0.05));
+  const positions = Array.from({ length: steps + 1 }, (_, i) => from.map((q, j) => q + ((goal[j]! - q) * i) / steps));
+  yield* timed(state, phase, positions, Math.max(most / 0.9, 0.5) / steps);
+}
+
+function* timed(
+  state: Motion,
+  phase: Phase,
+  path: readonly (readonly number[])[],
+  stepS: number,
+): Generator<ExpertCommand> {
+  for (const positions of timePath(
+    state.limits,
+    path,
+    Math.max(stepS, state.limits.options.periodS / 8),
+  ).positions.slice(1)) {
+    state.joints = positions;
+    yield { phase, positions, gripperWidthM: state.width };
+  }
+}
