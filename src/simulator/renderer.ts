@@ -206,17 +206,30 @@ function cast(
     const [bx, by, bz] = [local(base, 0), local(base, 1), local(base, 2)];
     const [rx, ry, rz] = [local(right, 0), local(right, 1), local(right, 2)];
     const [dx, dy, dz] = [local(down, 0), local(down, 1), local(down, 2)];
-    const hit = INTERSECTIONS[shape];
     const [sa, sb, sc] = size;
+    // Named functions, not one out of a table: only these are made part of the loop by the compiler.
+    const isBox = shape === 'box';
+    const isSphere = shape === 'sphere';
+    const isCylinder = shape === 'cylinder';
     for (let v = v0; v <= v1; v++) {
       let at = v * width + u0;
       for (let u = u0; u <= u1; u++, at++) {
         const sx = u * rx + v * dx;
         const sy = u * ry + v * dy;
         const sz = u * rz + v * dz;
-        const t = isParallel
-          ? hit(ox + sx, oy + sy, oz + sz, bx, by, bz, sa, sb, sc)
-          : hit(ox, oy, oz, bx + sx, by + sy, bz + sz, sa, sb, sc);
+        const px = isParallel ? ox + sx : ox;
+        const py = isParallel ? oy + sy : oy;
+        const pz = isParallel ? oz + sz : oz;
+        const qx = isParallel ? bx : bx + sx;
+        const qy = isParallel ? by : by + sy;
+        const qz = isParallel ? bz : bz + sz;
+        const t = isBox
+          ? box(px, py, pz, qx, qy, qz, sa, sb, sc)
+          : isSphere
+            ? sphere(px, py, pz, qx, qy, qz, sa, sb, sc)
+            : isCylinder
+              ? cylinder(px, py, pz, qx, qy, qz, sa, sb, sc)
+              : capsule(px, py, pz, qx, qy, qz, sa, sb, sc);
         if (t > NEAR_M && t < distance[at]!) {
           distance[at] = t;
           ids[at] = id;
@@ -312,8 +325,6 @@ const capsule: Intersect = (ox, oy, oz, dx, dy, dz, r, half) =>
     sphereAt(oz - half, ox, oy, dx, dy, dz, r),
     sphereAt(oz + half, ox, oy, dx, dy, dz, r),
   );
-
-const INTERSECTIONS: Readonly<Record<VisibleGeom['shape'], Intersect>> = { box, sphere, cylinder, capsule };
 
 /** Diffuse light with shadows, and a little gloss by the angle of view. */
 function shade(
@@ -417,11 +428,13 @@ function brightness(
   const fu = u - iu;
   const fv = v - iv;
   const at = iv * SHADOW_SIZE + iu;
-  const seen = (i: number): number => (hits.distance[i]! >= away ? 1 : 0);
-  return (
-    (1 - fu) * ((1 - fv) * seen(at) + fv * seen(at + SHADOW_SIZE)) +
-    fu * ((1 - fv) * seen(at + 1) + fv * seen(at + SHADOW_SIZE + 1))
-  );
+  const { distance } = hits;
+  let light = 0;
+  if (distance[at]! >= away) light += (1 - fu) * (1 - fv);
+  if (distance[at + 1]! >= away) light += fu * (1 - fv);
+  if (distance[at + SHADOW_SIZE]! >= away) light += (1 - fu) * fv;
+  if (distance[at + SHADOW_SIZE + 1]! >= away) light += fu * fv;
+  return light;
 }
 
 function cross(a: Vector3, b: Vector3): Vector3 {
