@@ -18,7 +18,7 @@ const mayImport = {
   forecasting: ['core', 'geometry'],
   planning: ['core', 'geometry', 'forecasting'],
   execution: ['core', 'geometry', 'planning'],
-  simulator: ['core', 'geometry', 'planning', 'execution'],
+  simulator: ['core', 'files', 'geometry', 'planning', 'execution', 'recordings'],
   evaluation: ['core', 'geometry', 'forecasting', 'execution'],
   visualization: ['core', 'geometry', 'bus', 'sensing'],
   recordings: ['core', 'files', 'geometry', 'bus', 'sensing', 'tensors'],

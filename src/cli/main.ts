@@ -7,6 +7,7 @@ import { pointCommand } from './commands/point.js';
 import { policyCommand } from './commands/policy.js';
 import { parityCommand } from './commands/parity.js';
 import { demoCommand } from './commands/demo.js';
+import { episodesCommand } from './commands/episodes.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { forecastCommand } from './commands/forecast.js';
 import { infoCommand } from './commands/info.js';
@@ -44,6 +45,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     forecastCommand,
     liftCommand,
     tracksCommand,
+    episodesCommand,
     evaluateCommand,
     infoCommand,
     demoCommand,

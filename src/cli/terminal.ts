@@ -59,6 +59,11 @@ export function byteBar(label: string): { update: (done: number, total: number) 
   };
 }
 
+/** A bar of things. */
+export function countBar(label: string): { update: (done: number, total: number) => void; stop: () => void } {
+  return terminalBar(label, '');
+}
+
 function terminalBar(
   label: string,
   unit: string,

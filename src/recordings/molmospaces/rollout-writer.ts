@@ -88,7 +88,8 @@ export class RolloutWriter {
     await h5wasm.ready;
     try {
       const work = await mkdtemp(path.join(folder, '.rollouts-'));
-      return new RolloutWriter(folder, work, suffix, new File(path.join(work, `trajectories${suffix}.h5`), 'w'));
+      const file = atFixedTime(() => new File(path.join(work, `trajectories${suffix}.h5`), 'w'));
+      return new RolloutWriter(folder, work, suffix, file);
     } catch (cause) {
       throw outputError(folder, cause);
     }
@@ -147,7 +148,7 @@ export class RolloutWriter {
 
   /** Moves everything to its place; the .h5 last, since readers start from it. */
   async commit(): Promise<void> {
-    this.#file.close();
+    atFixedTime(() => this.#file.close());
     try {
       const names = (await readdir(this.#work)).sort((a, b) => Number(a.endsWith('.h5')) - Number(b.endsWith('.h5')));
       for (const name of names) await rename(path.join(this.#work, name), path.join(this.#folder, name));
@@ -272,18 +273,20 @@ export class RolloutWriter {
   }
 
   #text(name: string, text: string): void {
-    this.#groupOf(name).create_dataset({ name: path.posix.basename(name), data: text });
+    atFixedTime(() => this.#groupOf(name).create_dataset({ name: path.posix.basename(name), data: text }));
   }
 
   #dataset(name: string, data: Uint8Array | Float32Array | Float64Array | BigInt64Array, shape: number[]): void {
-    this.#groupOf(name).create_dataset({
-      name: path.posix.basename(name),
-      data,
-      shape,
-      chunks: shape,
-      compression: 'gzip',
-      compression_opts: GZIP_LEVEL,
-    });
+    atFixedTime(() =>
+      this.#groupOf(name).create_dataset({
+        name: path.posix.basename(name),
+        data,
+        shape,
+        chunks: shape,
+        compression: 'gzip',
+        compression_opts: GZIP_LEVEL,
+      }),
+    );
   }
 
   #groupOf(name: string): Group {
@@ -292,6 +295,20 @@ export class RolloutWriter {
       group = group.keys().includes(part) ? (group.get(part) as Group) : group.create_group(part);
     }
     return group;
+  }
+}
+
+/**
+ * HDF5 stamps every object with the time of day, and this library has no switch for it: the same episode would be another file each time. The work is
+ * synchronous, so nobody else sees the clock stand still.
+ */
+function atFixedTime<T>(work: () => T): T {
+  const { now } = Date;
+  Date.now = () => 0;
+  try {
+    return work();
+  } finally {
+    Date.now = now;
   }
 }
 

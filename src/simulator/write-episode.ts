@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import sharp from 'sharp';
+import type { Arm } from '../core/arm.js';
+import { InputError } from '../core/errors.js';
+import { outputError, writeAtomically } from '../files/atomic-file.js';
+import { RolloutWriter } from '../recordings/molmospaces/rollout-writer.js';
+import { keyPicture, recordEpisode } from './episode.js';
+import type { SceneConfig } from './scene.js';
+
+/** What is remembered of an episode beside its recording; it is written last, so an episode that has it is whole. */
+export interface EpisodeSummary {
+  readonly seed: number;
+  readonly instruction: string;
+  readonly success: boolean;
+  /** Why not; null for a success. */
+  readonly failure: string | null;
+  /** Observations. */
+  readonly steps: number;
+  readonly states: readonly (readonly number[])[];
+  readonly actions: readonly (readonly number[])[];
+}
+
+const SUFFIX = '_batch_1_of_1';
+const SUMMARY = 'episode.json';
+export const PREVIEW = 'preview.png';
+
+export function episodeFolder(out: string, seed: number): string {
+  return path.join(out, `house_${seed}`);
+}
+
+/** Of an episode that was made before; null when there is none. */
+export async function readSummary(out: string, seed: number): Promise<EpisodeSummary | null> {
+  const file = path.join(episodeFolder(out, seed), SUMMARY);
+  return existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as EpisodeSummary) : null;
+}
+
+/**
+ * Makes the episode of a seed and writes it in the MolmoSpaces layout, into a folder of its own. One in which the expert failed leaves its summary
+ * alone. @throws OutputError.
+ */
+export async function writeEpisode(arm: Arm, config: SceneConfig, seed: number, out: string): Promise<EpisodeSummary> {
+  const folder = episodeFolder(out, seed);
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    throw outputError(folder, cause);
+  }
+  const summary = await recordInto(folder, arm, config, seed);
+  await writeAtomically(path.join(folder, SUMMARY), `${JSON.stringify(summary)}\n`);
+  return summary;
+}
+
+async function recordInto(folder: string, arm: Arm, config: SceneConfig, seed: number): Promise<EpisodeSummary> {
+  try {
+    const episode = await recordEpisode(arm, config, seed);
+    const { description, steps, tracks, states, actions, outcome } = episode;
+    if (outcome.success) {
+      const writer = await RolloutWriter.create(folder, SUFFIX);
+      try {
+        await writer.add(description, steps, tracks);
+        await writer.commit();
+      } catch (error) {
+        await writer.abort().catch(() => undefined);
+        throw error;
+      }
+      const { width, height, data } = keyPicture(episode);
+      await writeAtomically(
+        path.join(folder, PREVIEW),
+        await sharp(data, { raw: { width, height, channels: 3 } })
+          .png()
+          .toBuffer(),
+      );
+    }
+    return {
+      seed,
+      instruction: description.task_description,
+      success: outcome.success,
+      failure: outcome.failure,
+      steps: steps.length,
+      states: outcome.success ? states : [],
+      actions: outcome.success ? actions : [],
+    };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return { seed, instruction: '', success: false, failure: error.message, steps: 0, states: [], actions: [] };
+  }
+}
