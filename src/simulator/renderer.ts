@@ -1,6 +1,7 @@
 import type { DepthImage, RgbImage } from '../core/images.js';
 import type { Vector3 } from '../core/vector.js';
 import { matrixOf, type Transform } from '../geometry/transform.js';
+import { shade, type Hits, type Light, type Rays, type Shadows } from './shading.js';
 import type { VisibleGeom } from './simulation.js';
 
 /**
@@ -19,13 +20,6 @@ export interface View {
   readonly center: readonly [number, number];
 }
 
-export interface Light {
-  /** Towards it, a unit vector. */
-  readonly direction: Vector3;
-  /** Share of light that comes from everywhere. */
-  readonly ambient: number;
-}
-
 export interface Rendered {
   readonly color: RgbImage;
   readonly depth: DepthImage;
@@ -33,37 +27,11 @@ export interface Rendered {
   readonly segmentation: Int16Array;
 }
 
-const BACKGROUND: Vector3 = [0.55, 0.6, 0.66];
 const SHADOW_SIZE = 224;
 /** Of the part of the world that throws shadows: a square around the middle of the table. */
 const SHADOW_CENTER: Vector3 = [0.42, 0, 0.1];
 const SHADOW_HALF_M = 0.75;
-/** A surface does not shade itself. */
-const SHADOW_BIAS_M = 0.012;
-const GAMMA_STEPS = 1024;
-/** Linear light to bytes. */
-const TO_BYTE = Uint8Array.from({ length: GAMMA_STEPS + 1 }, (_, i) =>
-  Math.round(255 * (i / GAMMA_STEPS) ** (1 / 2.2)),
-);
 const NEAR_M = 0.01;
-
-/** How a picture is taken: perspective rays from a point, or parallel ones. */
-interface Rays {
-  readonly width: number;
-  readonly height: number;
-  /** Row-major [3][3]: ray direction of pixel (u, v) is base + u * right + v * down; its origin is origin + u * shiftRight + v * shiftDown. */
-  readonly origin: readonly number[];
-  readonly base: readonly number[];
-  readonly right: readonly number[];
-  readonly down: readonly number[];
-  readonly isParallel: boolean;
-}
-
-/** Nearest hits: distance along the ray in its own length (depth, where the ray has depth 1), and the geom. */
-interface Hits {
-  readonly distance: Float32Array;
-  readonly geom: Int16Array;
-}
 
 /** Takes pictures; keeps its buffers from one to the next. */
 export class Renderer {
@@ -98,7 +66,7 @@ export class Renderer {
       const [us, vs] = [along(x), along(y)];
       return [Math.min(...us), Math.max(...us), Math.min(...vs), Math.max(...vs)];
     });
-    return { hits: this.#shadow, corner, x, y, step, direction: d };
+    return { hits: this.#shadow, size: SHADOW_SIZE, corner, x, y, step, direction: d };
   }
 }
 
@@ -123,15 +91,6 @@ function picture(geoms: readonly VisibleGeom[], view: View, light: Light, shadow
     depth: { width, height, data: hits.distance.map((d) => (d === Infinity ? Number.NaN : d)) },
     segmentation: hits.geom,
   };
-}
-
-interface Shadows {
-  readonly hits: Hits;
-  readonly corner: readonly number[];
-  readonly x: Vector3;
-  readonly y: Vector3;
-  readonly step: number;
-  readonly direction: Vector3;
 }
 
 type Bounds = readonly [left: number, right: number, top: number, bottom: number];
@@ -206,9 +165,21 @@ function cast(
     const [bx, by, bz] = [local(base, 0), local(base, 1), local(base, 2)];
     const [rx, ry, rz] = [local(right, 0), local(right, 1), local(right, 2)];
     const [dx, dy, dz] = [local(down, 0), local(down, 1), local(down, 2)];
-    const [sa, sb, sc] = size;
+    const [sa, sb] = size;
+    if (shape === 'box') {
+      castBox(
+        [ox, oy, oz, bx, by, bz, rx, ry, rz, dx, dy, dz],
+        isParallel,
+        size,
+        [u0, u1, v0, v1],
+        width,
+        distance,
+        ids,
+        id,
+      );
+      return;
+    }
     // Named functions, not one out of a table: only these are made part of the loop by the compiler.
-    const isBox = shape === 'box';
     const isSphere = shape === 'sphere';
     const isCylinder = shape === 'cylinder';
     for (let v = v0; v <= v1; v++) {
@@ -223,13 +194,11 @@ function cast(
         const qx = isParallel ? bx : bx + sx;
         const qy = isParallel ? by : by + sy;
         const qz = isParallel ? bz : bz + sz;
-        const t = isBox
-          ? box(px, py, pz, qx, qy, qz, sa, sb, sc)
-          : isSphere
-            ? sphere(px, py, pz, qx, qy, qz, sa, sb, sc)
-            : isCylinder
-              ? cylinder(px, py, pz, qx, qy, qz, sa, sb, sc)
-              : capsule(px, py, pz, qx, qy, qz, sa, sb, sc);
+        const t = isSphere
+          ? sphere(px, py, pz, qx, qy, qz, sa)
+          : isCylinder
+            ? cylinder(px, py, pz, qx, qy, qz, sa, sb)
+            : capsule(px, py, pz, qx, qy, qz, sa, sb);
         if (t > NEAR_M && t < distance[at]!) {
           distance[at] = t;
           ids[at] = id;
@@ -239,7 +208,72 @@ function cast(
   });
 }
 
-/** Smallest positive t at which o + t d meets the shape, in its own frame; Infinity where it does not. */
+/**
+ * Most of what is seen is boxes (table, walls), so theirs is a loop of its own: a ray meets a box between the last slab that it enters and the first
+ * that it leaves.
+ * @param ray in the box's frame: origin, direction of pixel (0, 0), and what a pixel to the right and one down add to it (to the origin, where rays
+ * are parallel).
+ */
+function castBox(
+  ray: readonly number[],
+  isParallel: boolean,
+  [a, b, c]: Vector3,
+  [u0, u1, v0, v1]: readonly [number, number, number, number],
+  width: number,
+  distance: Float32Array,
+  ids: Int16Array,
+  id: number,
+): void {
+  const [ox, oy, oz, bx, by, bz, rx, ry, rz, dx, dy, dz] = ray as unknown as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  for (let v = v0; v <= v1; v++) {
+    let at = v * width + u0;
+    for (let u = u0; u <= u1; u++, at++) {
+      const sx = u * rx + v * dx;
+      const sy = u * ry + v * dy;
+      const sz = u * rz + v * dz;
+      // A ray along a slab gives infinities of the right signs, or NaN on its very face, which the comparisons leave out.
+      const ix = 1 / (isParallel ? bx : bx + sx);
+      const iy = 1 / (isParallel ? by : by + sy);
+      const iz = 1 / (isParallel ? bz : bz + sz);
+      const px = isParallel ? ox + sx : ox;
+      const py = isParallel ? oy + sy : oy;
+      const pz = isParallel ? oz + sz : oz;
+      // The middle of each slab, and half of its way.
+      const hx = a * Math.abs(ix);
+      const hy = b * Math.abs(iy);
+      const hz = c * Math.abs(iz);
+      const mx = -px * ix;
+      const my = -py * iy;
+      const mz = -pz * iz;
+      const near = Math.max(mx - hx, my - hy, mz - hz);
+      const far = Math.min(mx + hx, my + hy, mz + hz);
+      if (!(near <= far) || far <= NEAR_M) continue;
+      const t = near > NEAR_M ? near : far;
+      if (t < distance[at]!) {
+        distance[at] = t;
+        ids[at] = id;
+      }
+    }
+  }
+}
+
+/**
+ * Smallest positive t at which o + t d meets the shape, in its own frame; Infinity where it does not.
+ * @param r radius. @param half half of the length along z.
+ */
 type Intersect = (
   ox: number,
   oy: number,
@@ -247,31 +281,9 @@ type Intersect = (
   dx: number,
   dy: number,
   dz: number,
-  a: number,
-  b: number,
-  c: number,
+  r: number,
+  half: number,
 ) => number;
-
-const box: Intersect = (ox, oy, oz, dx, dy, dz, a, b, c) => {
-  // Slabs; a ray along one gives infinities of the right signs, or NaN on its very face, which the comparisons leave out.
-  const x1 = (-a - ox) / dx;
-  const x2 = (a - ox) / dx;
-  const y1 = (-b - oy) / dy;
-  const y2 = (b - oy) / dy;
-  const z1 = (-c - oz) / dz;
-  const z2 = (c - oz) / dz;
-  let near = x1 < x2 ? x1 : x2;
-  let far = x1 < x2 ? x2 : x1;
-  const nearY = y1 < y2 ? y1 : y2;
-  const farY = y1 < y2 ? y2 : y1;
-  if (nearY > near) near = nearY;
-  if (farY < far) far = farY;
-  const nearZ = z1 < z2 ? z1 : z2;
-  const farZ = z1 < z2 ? z2 : z1;
-  if (nearZ > near) near = nearZ;
-  if (farZ < far) far = farZ;
-  return near > far || far < 0 ? Infinity : near > 0 ? near : far;
-};
 
 const sphereAt = (oz: number, ox: number, oy: number, dx: number, dy: number, dz: number, r: number): number => {
   const A = dx * dx + dy * dy + dz * dz;
@@ -284,7 +296,8 @@ const sphereAt = (oz: number, ox: number, oy: number, dx: number, dy: number, dz
   return near > 0 ? near : (-B + root) / A > 0 ? (-B + root) / A : Infinity;
 };
 
-const sphere: Intersect = (ox, oy, oz, dx, dy, dz, r) => sphereAt(oz, ox, oy, dx, dy, dz, r);
+const sphere = (ox: number, oy: number, oz: number, dx: number, dy: number, dz: number, r: number): number =>
+  sphereAt(oz, ox, oy, dx, dy, dz, r);
 
 /** The mantle of a cylinder about z, without its ends. */
 const mantle = (
@@ -325,117 +338,6 @@ const capsule: Intersect = (ox, oy, oz, dx, dy, dz, r, half) =>
     sphereAt(oz - half, ox, oy, dx, dy, dz, r),
     sphereAt(oz + half, ox, oy, dx, dy, dz, r),
   );
-
-/** Diffuse light with shadows, and a little gloss by the angle of view. */
-function shade(
-  geoms: readonly VisibleGeom[],
-  rays: Rays,
-  { distance, geom: ids }: Hits,
-  light: Light,
-  shadows: Shadows,
-): Uint8Array {
-  const { width, height, origin, base, right, down } = rays;
-  const data = new Uint8Array(width * height * 3);
-  const background = BACKGROUND.map((c) => Math.round(255 * c));
-  const L = light.direction;
-  const normal = new Float64Array(3);
-  // Linear, and a little brighter than what a surface of this colour sends back.
-  const linear = geoms.map(({ color }) => Float64Array.from(color, (c) => c ** 2.2 * 1.15 * GAMMA_STEPS));
-  for (let v = 0, at = 0; v < height; v++) {
-    for (let u = 0; u < width; u++, at++) {
-      const id = ids[at]!;
-      if (id < 0) {
-        for (let c = 0; c < 3; c++) data[3 * at + c] = background[c]!;
-        continue;
-      }
-      const geom = geoms[id]!;
-      const t = distance[at]!;
-      const x = origin[0]! + t * (base[0]! + u * right[0]! + v * down[0]!);
-      const y = origin[1]! + t * (base[1]! + u * right[1]! + v * down[1]!);
-      const z = origin[2]! + t * (base[2]! + u * right[2]! + v * down[2]!);
-      normalAt(geom, x, y, z, normal);
-      const toLight = normal[0]! * L[0] + normal[1]! * L[1] + normal[2]! * L[2];
-      const lit = toLight > 0 ? toLight * brightness(shadows, x, y, z) : 0;
-      // The sky is brighter than the ground.
-      const strength = light.ambient * (0.75 + 0.25 * normal[2]!) + (1 - light.ambient) * lit;
-      const rgb = linear[id]!;
-      for (let c = 0; c < 3; c++) data[3 * at + c] = TO_BYTE[Math.min(GAMMA_STEPS, Math.round(rgb[c]! * strength))]!;
-    }
-  }
-  return data;
-}
-
-/** Outward normal of a shape at a point on it. */
-function normalAt(
-  { shape, size, rotation: m, position: p }: VisibleGeom,
-  x: number,
-  y: number,
-  z: number,
-  out: Float64Array,
-): void {
-  const wx = x - p[0]!;
-  const wy = y - p[1]!;
-  const wz = z - p[2]!;
-  const a = m[0]! * wx + m[3]! * wy + m[6]! * wz;
-  const b = m[1]! * wx + m[4]! * wy + m[7]! * wz;
-  const c = m[2]! * wx + m[5]! * wy + m[8]! * wz;
-  let nx = 0;
-  let ny = 0;
-  let nz = 0;
-  if (shape === 'box') {
-    const fa = Math.abs(a) / size[0];
-    const fb = Math.abs(b) / size[1];
-    const fc = Math.abs(c) / size[2];
-    if (fa >= fb && fa >= fc) nx = Math.sign(a);
-    else if (fb >= fc) ny = Math.sign(b);
-    else nz = Math.sign(c);
-  } else if (shape === 'sphere') {
-    nx = a;
-    ny = b;
-    nz = c;
-  } else if (shape === 'cylinder') {
-    // An end, unless the point is nearer to the mantle.
-    if (size[1] - Math.abs(c) < size[0] - Math.sqrt(a * a + b * b)) nz = Math.sign(c);
-    else {
-      nx = a;
-      ny = b;
-    }
-  } else {
-    nx = a;
-    ny = b;
-    nz = c - Math.min(size[1], Math.max(-size[1], c));
-  }
-  const length = Math.sqrt(nx * nx + ny * ny + nz * nz) || 1;
-  for (let i = 0; i < 3; i++) out[i] = (m[3 * i]! * nx + m[3 * i + 1]! * ny + m[3 * i + 2]! * nz) / length;
-}
-
-/** 1 in the light, 0 in the shadow, between them at its edge: the four nearest rays from the light are asked. */
-function brightness(
-  { hits, corner, x: ex, y: ey, step, direction: d }: Shadows,
-  x: number,
-  y: number,
-  z: number,
-): number {
-  const wx = x - corner[0]!;
-  const wy = y - corner[1]!;
-  const wz = z - corner[2]!;
-  const u = (wx * ex[0] + wy * ex[1] + wz * ex[2]) / step;
-  const v = (wx * ey[0] + wy * ey[1] + wz * ey[2]) / step;
-  if (u < 0 || v < 0 || u >= SHADOW_SIZE - 1 || v >= SHADOW_SIZE - 1) return 1;
-  const away = -(wx * d[0] + wy * d[1] + wz * d[2]) - SHADOW_BIAS_M;
-  const iu = Math.floor(u);
-  const iv = Math.floor(v);
-  const fu = u - iu;
-  const fv = v - iv;
-  const at = iv * SHADOW_SIZE + iu;
-  const { distance } = hits;
-  let light = 0;
-  if (distance[at]! >= away) light += (1 - fu) * (1 - fv);
-  if (distance[at + 1]! >= away) light += fu * (1 - fv);
-  if (distance[at + SHADOW_SIZE]! >= away) light += (1 - fu) * fv;
-  if (distance[at + SHADOW_SIZE + 1]! >= away) light += fu * fv;
-  return light;
-}
 
 function cross(a: Vector3, b: Vector3): Vector3 {
   return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];

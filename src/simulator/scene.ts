@@ -6,7 +6,6 @@ import { ConfigurationError, describeError } from '../core/errors.js';
 import { seededRandom } from '../core/random.js';
 import type { Vector3 } from '../core/vector.js';
 import {
-  matrixOf,
   multiplyQuaternions,
   normalizeQuaternion,
   quaternionOf,
@@ -297,9 +296,4 @@ function cross(a: Vector3, b: Vector3): Vector3 {
 function unit(v: Vector3): Vector3 {
   const length = Math.hypot(...v);
   return [v[0] / length, v[1] / length, v[2] / length];
-}
-
-/** Row-major 3x3, flat, as MuJoCo has it. */
-export function flatMatrix(rotation: Quaternion): number[] {
-  return matrixOf(rotation).flat();
 }

@@ -2,7 +2,7 @@ import loadMujoco, { type MainModule, type MjData, type MjModel } from '@mujoco/
 import type { Arm } from '../core/arm.js';
 import { InputError } from '../core/errors.js';
 import type { Vector3 } from '../core/vector.js';
-import { compose, quaternionOf, type Transform } from '../geometry/transform.js';
+import { compose, type Transform } from '../geometry/transform.js';
 import { ARM_JOINTS, FINGER_TRAVEL_M, HAND_BODY, PAD_GEOMS } from './arm-mjcf.js';
 import type { View } from './renderer.js';
 import type { Scene, SceneCamera } from './scene.js';
@@ -260,10 +260,4 @@ export class Simulation {
       };
     });
   }
-}
-
-/** A row-major rotation, as MuJoCo has it. */
-export function rotationOf(flat: ArrayLike<number>): Transform['rotation'] {
-  const row = (i: number): Vector3 => [flat[3 * i]!, flat[3 * i + 1]!, flat[3 * i + 2]!];
-  return quaternionOf([row(0), row(1), row(2)]);
 }
