@@ -55,10 +55,16 @@ export function shade(
   light: Light,
   shadows: Shadows,
 ): Uint8Array {
-  const { width, height, origin, base, right, down } = rays;
+  const { width, height } = rays;
+  const [originX, originY, originZ] = rays.origin as Vector3;
+  const [baseX, baseY, baseZ] = rays.base as Vector3;
+  const [rightX, rightY, rightZ] = rays.right as Vector3;
+  const [downX, downY, downZ] = rays.down as Vector3;
   const data = new Uint8Array(width * height * 3);
   const background = BACKGROUND.map((c) => Math.round(255 * c));
   const L = light.direction;
+  const { ambient } = light;
+  const direct = 1 - ambient;
   const normal = new Float64Array(3);
   const faces = geoms.map((geom) => (geom.shape === 'box' ? boxFaces(geom, L) : null));
   // Linear, and a little brighter than what a surface of this colour sends back.
@@ -72,9 +78,9 @@ export function shade(
       }
       const geom = geoms[id]!;
       const t = distance[at]!;
-      const x = origin[0]! + t * (base[0]! + u * right[0]! + v * down[0]!);
-      const y = origin[1]! + t * (base[1]! + u * right[1]! + v * down[1]!);
-      const z = origin[2]! + t * (base[2]! + u * right[2]! + v * down[2]!);
+      const x = originX + t * (baseX + u * rightX + v * downX);
+      const y = originY + t * (baseY + u * rightY + v * downY);
+      const z = originZ + t * (baseZ + u * rightZ + v * downZ);
       const ofBox = faces[id];
       let toLight: number;
       let up: number;
@@ -89,9 +95,11 @@ export function shade(
       }
       const lit = toLight > 0 ? toLight * brightness(shadows, x, y, z) : 0;
       // The sky is brighter than the ground.
-      const strength = light.ambient * (0.75 + 0.25 * up) + (1 - light.ambient) * lit;
+      const strength = ambient * (0.75 + 0.25 * up) + direct * lit;
       const rgb = linear[id]!;
-      for (let c = 0; c < 3; c++) data[3 * at + c] = TO_BYTE[Math.min(GAMMA_STEPS, Math.round(rgb[c]! * strength))]!;
+      data[3 * at] = TO_BYTE[Math.min(GAMMA_STEPS, (rgb[0]! * strength) | 0)]!;
+      data[3 * at + 1] = TO_BYTE[Math.min(GAMMA_STEPS, (rgb[1]! * strength) | 0)]!;
+      data[3 * at + 2] = TO_BYTE[Math.min(GAMMA_STEPS, (rgb[2]! * strength) | 0)]!;
     }
   }
   return data;
