@@ -7,6 +7,7 @@ import { BUNDLE_FILE, BUNDLE_FORMAT, sha256Of, type BundleDescription, type Bund
 import { completeTokenizer, findTokenIds, Tokenizer } from '../inference/tokenizer.js';
 import type { PolicyInput, TokenIds } from '../inference/model-input.js';
 import { outputError, writeAtomically } from '../files/atomic-file.js';
+import { readJsonFile } from '../files/json-file.js';
 import { openCheckpoint, type Checkpoint } from './checkpoint/checkpoint.js';
 import type { Task } from './checkpoint/description.js';
 import { buildGraph, type GraphPlan } from './graphs.js';
@@ -172,8 +173,8 @@ async function readTokenizer(
 /** The published code sets BOS to EOS where the tokenizer has none; Qwen's has none. */
 async function endToken(folder: string): Promise<string> {
   const file = path.join(folder, 'tokenizer_config.json');
-  const config = existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as { readonly eos_token?: unknown }) : {};
-  const eos = config.eos_token;
+  const config = existsSync(file) ? await readJsonFile(file, 'tokenizer.config', 'copy it from the model again') : null;
+  const { eos_token: eos } = (config ?? {}) as { readonly eos_token?: unknown };
   const text = typeof eos === 'string' ? eos : (eos as { readonly content?: unknown } | null | undefined)?.content;
   if (typeof text === 'string') return text;
   throw new InputError({

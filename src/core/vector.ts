@@ -16,6 +16,15 @@ export function distance(a: Vector3, b: Vector3): number {
   return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
 }
 
+export function cross(a: Vector3, b: Vector3): Vector3 {
+  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+}
+
+/** Of length 1. */
+export function unit(v: Vector3): Vector3 {
+  return scale(v, 1 / Math.hypot(...v));
+}
+
 export function isFiniteVector(a: Vector3): boolean {
   return Number.isFinite(a[0]) && Number.isFinite(a[1]) && Number.isFinite(a[2]);
 }

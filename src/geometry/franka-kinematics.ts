@@ -3,7 +3,7 @@ import type { Vector3 } from '../core/vector.js';
 import { compose, multiplyQuaternions, rotate, type Quaternion, type Transform } from './transform.js';
 
 /** Modified (Craig) DH rows a, d, alpha of joints 1 to 7; metres and radians. Published by Franka, the same for FR3 and Panda. */
-const DH: readonly (readonly [a: number, d: number, alpha: number])[] = [
+export const FRANKA_DH: readonly (readonly [a: number, d: number, alpha: number])[] = [
   [0, 0.333, 0],
   [0, 0, -Math.PI / 2],
   [0, 0.316, Math.PI / 2],
@@ -30,7 +30,7 @@ export interface ArmPose {
 
 /** Forward kinematics of FR3 and Panda. q: 7 joint angles, radians. Poses in the base frame, metres. */
 export function forwardKinematics(q: readonly number[]): ArmPose {
-  if (q.length !== DH.length || !q.every(Number.isFinite)) {
+  if (q.length !== FRANKA_DH.length || !q.every(Number.isFinite)) {
     throw new ConfigurationError({
       code: 'kinematics.joints',
       message: `forward kinematics needs 7 finite joint angles, not [${q.join(', ')}]`,
@@ -39,7 +39,7 @@ export function forwardKinematics(q: readonly number[]): ArmPose {
   }
   const links: Transform[] = [];
   let pose: Transform = { translation: [0, 0, 0], rotation: [0, 0, 0, 1] };
-  DH.forEach(([a, d, alpha], i) => {
+  FRANKA_DH.forEach(([a, d, alpha], i) => {
     // Craig: rotate alpha about x, move a along x, rotate theta about z, move d along z.
     const aboutX: Quaternion = [Math.sin(alpha / 2), 0, 0, Math.cos(alpha / 2)];
     const aboutZ: Quaternion = [0, 0, Math.sin(q[i]! / 2), Math.cos(q[i]! / 2)];

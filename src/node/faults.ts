@@ -50,12 +50,17 @@ export interface InjectedFault {
 /** `NAME@SECONDSs`, such as `camera-stall@3.2s`. @throws ConfigurationError `fault.unknown`. */
 export function parseFault(text: string): InjectedFault {
   const [, name, seconds] = /^([\w-]+)@(\d+(?:\.\d+)?)s?$/.exec(text) ?? [];
-  if (name !== undefined && name in FAULTS) return { name: name as FaultName, atS: Number(seconds) };
+  if (name !== undefined && Object.hasOwn(FAULTS, name)) return { name: name as FaultName, atS: Number(seconds) };
   throw new ConfigurationError({
     code: 'fault.unknown',
     message: `"${text}" is no fault that can be injected`,
     remedy: `give NAME@SECONDSs, with one of: ${Object.keys(FAULTS).join(', ')}`,
   });
+}
+
+/** Faults of the policy itself. */
+export function needsPolicy(name: FaultName): boolean {
+  return name.startsWith('policy-') || name === 'worker-death';
 }
 
 const BURST = 10;

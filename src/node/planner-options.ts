@@ -52,6 +52,8 @@ export const OUTPUT_TOPICS = {
 
 /** 15 Hz, as MolmoMotion was trained. */
 export const MODEL_STEP_S = 1 / 15;
+/** Most that stamps of pictures of one moment may differ: half a frame at that rate. */
+export const MAX_INTERVAL_S = MODEL_STEP_S / 2;
 
 /** What the node serves. */
 export const SERVICES = {

@@ -11,13 +11,10 @@ import type { Recording } from '../recordings/recording.js';
 import type { CameraTopics } from './camera-topics.js';
 import { ExecutionStage } from './execution-stage.js';
 import { FaultyNetwork, injectedLatencyS, type FaultName } from './faults.js';
-import { DEFAULT_INPUT_TOPICS, MODEL_STEP_S } from './planner-options.js';
+import { DEFAULT_INPUT_TOPICS, MAX_INTERVAL_S } from './planner-options.js';
 import { PolicyStage } from './policy-stage.js';
 
 /** Policy and execution of a replay. */
-
-/** Most that stamps of two cameras may differ: half a frame at 15 Hz. */
-const MAX_INTERVAL_S = MODEL_STEP_S / 2;
 
 export interface ReplayPolicy {
   readonly policy: ActionExpertPolicy;
@@ -82,6 +79,14 @@ export function policyStage(
   isActive: (name: FaultName) => boolean,
 ): PolicyStage {
   const names = cameras.map(({ camera }) => camera);
+  const stranger = [...renamed.keys()].find((name) => !input.cameras.includes(name));
+  if (stranger !== undefined) {
+    throw new ConfigurationError({
+      code: 'policy.camera',
+      message: `the policy has no camera "${stranger}" (it has: ${input.cameras.join(', ')})`,
+      remedy: 'name one of these before the = of --policy-camera',
+    });
+  }
   const chosen = input.cameras.map((wanted) => {
     const candidates = renamed.has(wanted) ? [renamed.get(wanted)!] : [wanted, CAMERA_ALIASES.get(wanted)];
     const found = candidates.find((name) => name !== undefined && names.includes(name));

@@ -18,11 +18,11 @@ import { play, replayQos } from '../recordings/player.js';
 import { Recorder } from '../recordings/recorder.js';
 import type { Recording, RecordingProblem } from '../recordings/recording.js';
 import { MILLIMETRES } from '../sensing/depth-image.js';
-import { FaultyRecording, type FaultName, type InjectedFault } from './faults.js';
+import { FaultyRecording, needsPolicy, type FaultName, type InjectedFault } from './faults.js';
 import { AgreementMonitor, type AgreementFigures } from './agreement-monitor.js';
 import { findCameras, type CameraTopics } from './camera-topics.js';
 import type { LatencySummary } from './latencies.js';
-import { DEFAULT_INPUT_TOPICS, MODEL_STEP_S, OUTPUT_TOPICS } from './planner-options.js';
+import { DEFAULT_INPUT_TOPICS, MAX_INTERVAL_S, MODEL_STEP_S, OUTPUT_TOPICS } from './planner-options.js';
 import { Planner, type PlannerResult } from './planner.js';
 import {
   executionStage,
@@ -111,12 +111,11 @@ const OWN_TOPICS: ReadonlySet<string> = new Set(
 );
 /** tf2's usual patience. */
 const TF_WAIT_S = 0.2;
-/** Most a stamp may differ between colour and depth: half a frame at 15 Hz. */
-const MAX_INTERVAL_S = MODEL_STEP_S / 2;
 
 /** Plays a recording through the stages and reports what came out. @throws InputError, OutputError, CancelledError. */
 export async function replay(given: Recording, options: ReplayOptions): Promise<ReplayOutcome> {
   const faults = options.faults ?? [];
+  checkFaults(faults, given, options);
   const recording = faults.length > 0 ? new FaultyRecording(given, faults) : given;
   if (!recording.timeRange) {
     throw new InputError({
@@ -262,6 +261,29 @@ export async function replay(given: Recording, options: ReplayOptions): Promise<
     execution?.stage.close();
     agreement?.close();
     await bus.close();
+  }
+}
+
+/** A fault that could not happen would look like one that was survived. @throws ConfigurationError `fault.time`, `fault.policy`. */
+function checkFaults(faults: readonly InjectedFault[], { timeRange }: Recording, options: ReplayOptions): void {
+  const wholeS = timeRange ? toSeconds(timeRange[1] - timeRange[0]) : 0;
+  const fromS = options.fromS ?? 0;
+  const endS = Math.min(wholeS, options.durationS === undefined ? wholeS : fromS + options.durationS);
+  for (const { name, atS } of faults) {
+    if (atS > endS || (atS < fromS && atS > 0)) {
+      throw new ConfigurationError({
+        code: 'fault.time',
+        message: `the fault ${name} at ${atS} s is outside what is played (${fromS} to ${endS.toFixed(2)} s)`,
+        remedy: 'choose a time within it',
+      });
+    }
+    if (needsPolicy(name) && !options.policy) {
+      throw new ConfigurationError({
+        code: 'fault.policy',
+        message: `the fault ${name} needs a policy, and none plans in this replay`,
+        remedy: 'give --policy-bundle DIR',
+      });
+    }
   }
 }
 

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { z } from 'zod';
 import { InputError } from '../core/errors.js';
+import { readJsonFile } from '../files/json-file.js';
 import type { ParityOptions } from './case-context.js';
 import type { Comparison } from './comparison.js';
 import { motionSchema, runMotion } from './motion-cases.js';
@@ -47,7 +48,7 @@ export async function runCases(
 }
 
 async function runCase(folder: string, options: ParityOptions): Promise<Comparison[]> {
-  const data = JSON.parse(await readFile(path.join(folder, 'case.json'), 'utf8')) as unknown;
+  const data = await readJsonFile(path.join(folder, 'case.json'), 'parity.case', 'copy the golden set again');
   for (const [schema, run] of LAYOUTS) if (schema.safeParse(data).success) return run(folder, options);
   const note = 'no model or stage of this software makes what this case compares';
   return [{ case: path.basename(folder), stage: '-', difference: null, tolerance: null, verdict: 'skipped', note }];

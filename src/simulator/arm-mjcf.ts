@@ -1,4 +1,5 @@
 import type { Arm } from '../core/arm.js';
+import { FRANKA_DH } from '../geometry/franka-kinematics.js';
 
 /** Masses, centres of mass and inertias of the FR3's links in their own frames (franka_description, robots/fr3/inertials.yaml); kg, m, kg m^2. */
 interface Inertial {
@@ -45,16 +46,6 @@ const LINKS: readonly Inertial[] = [
     inertia: [0.000210923892, 0.00017718568, 0.000059931906, -0.000024332991, 0.000045644804, 0.000087440702],
   },
 ];
-/** Modified DH rows a, d, alpha of joints 1 to 7, as in geometry/franka-kinematics, to which a test holds the model. */
-const DH: readonly (readonly [a: number, d: number, alpha: number])[] = [
-  [0, 0.333, 0],
-  [0, 0, -Math.PI / 2],
-  [0, 0.316, Math.PI / 2],
-  [0.0825, 0, Math.PI / 2],
-  [-0.0825, 0.384, -Math.PI / 2],
-  [0, 0, Math.PI / 2],
-  [0.088, 0, Math.PI / 2],
-];
 /** Newton metres (franka_description, joint_limits.yaml). */
 const EFFORT = [87, 87, 87, 87, 12, 12, 12];
 /** Of the position controllers: stiff enough to be half a degree off at most while the arm moves. */
@@ -92,8 +83,6 @@ export const FINGER_JOINTS = ['fr3_finger_joint1', 'fr3_finger_joint2'] as const
 export const FINGER_TRAVEL_M = 0.04;
 export const HAND_BODY = 'hand';
 export const PAD_GEOMS = ['pad_left', 'pad_right'] as const;
-/** Centre of the pads from the hand's frame, which is the flange's turned by -45 degrees. */
-export const TOOL_OFFSET_M = 0.1034;
 const HAND_TURN = -Math.PI / 4;
 /** Newton, of the fingers together as published for the Franka hand. */
 const GRASP_FORCE_N = 70;
@@ -103,8 +92,8 @@ const text = (...numbers: readonly number[]): string => numbers.map((x) => Strin
 /** The arm's bodies, one in the other, with the gripper on its flange. Gravity is compensated, as the robot's own controller does it. */
 export function armBodies(arm: Arm): string {
   let inner = handBody();
-  for (let i = DH.length - 1; i >= 0; i--) {
-    const [a, d, alpha] = DH[i]!;
+  for (let i = FRANKA_DH.length - 1; i >= 0; i--) {
+    const [a, d, alpha] = FRANKA_DH[i]!;
     const { lower, upper } = arm.joints[i]!;
     const { mass, center, inertia } = LINKS[i]!;
     const white = i % 2 === 0 ? '0.93 0.93 0.93 1' : '0.86 0.87 0.88 1';

@@ -4,9 +4,9 @@ import { seededRandom } from '../core/random.js';
 import type { Vector3 } from '../core/vector.js';
 import { prepareLimits, type Limits } from '../execution/limiter.js';
 import { timePath } from '../execution/timed-path.js';
+import { FRANKA_HAND_TCP } from '../geometry/franka-kinematics.js';
 import { interpolate, multiplyQuaternions, rotate, type Quaternion, type Transform } from '../geometry/transform.js';
 import { followPoses, toolPose } from '../planning/inverse-kinematics.js';
-import { TOOL_OFFSET_M } from './arm-mjcf.js';
 import { WALL_M, yawRotation, type SceneObject, type SceneReceptacle } from './scene.js';
 import type { Simulation } from './simulation.js';
 
@@ -31,12 +31,6 @@ export interface ExpertCommand {
   readonly positions: readonly number[];
   readonly gripperWidthM: number;
 }
-
-/** Tool centre from the flange: the hand is turned by -45 degrees. */
-export const SIMULATED_TOOL: Transform = {
-  translation: [0, 0, TOOL_OFFSET_M],
-  rotation: [0, 0, Math.sin(-Math.PI / 8), Math.cos(-Math.PI / 8)],
-};
 
 const OPEN_M = 0.08;
 const CLEARANCE_M = 0.1;
@@ -82,7 +76,7 @@ export function* expertCommands(
 
   // Where the object hangs in the gripper decides where the gripper goes.
   const held = simulation.poseOf(object.name).translation;
-  const tool = toolPose(state.joints, SIMULATED_TOOL);
+  const tool = toolPose(state.joints, FRANKA_HAND_TCP);
   const hangs: Vector3 = [held[0] - tool.translation[0], held[1] - tool.translation[1], 0];
   const [x, y] = receptacle.position;
   const room = Math.max(0, receptacle.radius - WALL_M - Math.hypot(object.halfSize[0], object.halfSize[1]));
@@ -169,7 +163,7 @@ function graspOf(
 /** How far the last joint goes on a way, radians; null where the arm cannot follow it. */
 function turnOnTheWay(arm: Arm, way: readonly Transform[], joints: readonly number[]): number | null {
   try {
-    const { positions } = followPoses(arm, way, joints, { tool: SIMULATED_TOOL });
+    const { positions } = followPoses(arm, way, joints, { tool: FRANKA_HAND_TCP });
     return Math.max(...positions.map((q) => Math.abs(q[6]! - joints[6]!)));
   } catch (error) {
     if (error instanceof InputError) return null;
@@ -187,12 +181,12 @@ function* hold(state: Motion, phase: Phase, ticks: number): Generator<ExpertComm
 
 /** A straight way of the tool, timed within the arm's limits. */
 function* reach(state: Motion, phase: Phase, goal: Transform, speed: number): Generator<ExpertCommand> {
-  const from = toolPose(state.joints, SIMULATED_TOOL);
+  const from = toolPose(state.joints, FRANKA_HAND_TCP);
   const way = Math.hypot(...goal.translation.map((x, i) => x - from.translation[i as 0 | 1 | 2]));
   const steps = Math.max(4, Math.ceil(way / 0.01));
   const seconds = Math.max(way / (speed * state.pace), 0.5);
   const poses = Array.from({ length: steps }, (_, i) => interpolate(from, goal, (i + 1) / steps));
-  const { positions } = followPoses(state.arm, poses, state.joints, { tool: SIMULATED_TOOL });
+  const { positions } = followPoses(state.arm, poses, state.joints, { tool: FRANKA_HAND_TCP });
   yield* timed(state, phase, positions, seconds / steps);
 }
 

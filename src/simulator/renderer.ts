@@ -1,5 +1,5 @@
 import type { DepthImage, RgbImage } from '../core/images.js';
-import type { Vector3 } from '../core/vector.js';
+import { cross, unit, type Vector3 } from '../core/vector.js';
 import { matrixOf, type Transform } from '../geometry/transform.js';
 import { shade, type Hits, type Light, type Rays, type Shadows } from './shading.js';
 import type { VisibleGeom } from './simulation.js';
@@ -338,12 +338,3 @@ const capsule: Intersect = (ox, oy, oz, dx, dy, dz, r, half) =>
     sphereAt(oz - half, ox, oy, dx, dy, dz, r),
     sphereAt(oz + half, ox, oy, dx, dy, dz, r),
   );
-
-function cross(a: Vector3, b: Vector3): Vector3 {
-  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-}
-
-function unit(v: Vector3): Vector3 {
-  const length = Math.hypot(...v);
-  return [v[0] / length, v[1] / length, v[2] / length];
-}

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { ConfigurationError, describeError } from '../core/errors.js';
 import { seededRandom } from '../core/random.js';
-import type { Vector3 } from '../core/vector.js';
+import { cross, unit, type Vector3 } from '../core/vector.js';
 import {
   multiplyQuaternions,
   normalizeQuaternion,
@@ -36,15 +36,17 @@ const receptacleShapeSchema = z.strictObject({
   width: positiveRange,
   height: positiveRange,
 });
-const cameraSchema = z.strictObject({
-  mount: z.enum(['base', 'hand']),
-  position: vector,
-  forward: vector,
-  up: vector,
-  verticalFovDeg: z.number().positive().max(170),
-  positionJitterM: z.number().nonnegative(),
-  rotationJitterDeg: z.number().nonnegative(),
-});
+const cameraSchema = z
+  .strictObject({
+    mount: z.enum(['base', 'hand']),
+    position: vector,
+    forward: vector,
+    up: vector,
+    verticalFovDeg: z.number().positive().max(170),
+    positionJitterM: z.number().nonnegative(),
+    rotationJitterDeg: z.number().nonnegative(),
+  })
+  .refine(({ forward, up }) => Math.hypot(...cross(forward, up)) > 1e-6, 'forward and up must be two directions');
 
 export const sceneConfigSchema = z
   .strictObject({
@@ -287,13 +289,4 @@ export function opticalRotation(forward: Vector3, up: Vector3): Quaternion {
 /** Rotation by an angle about the vertical. */
 export function yawRotation(yaw: number): Quaternion {
   return [0, 0, Math.sin(yaw / 2), Math.cos(yaw / 2)];
-}
-
-function cross(a: Vector3, b: Vector3): Vector3 {
-  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-}
-
-function unit(v: Vector3): Vector3 {
-  const length = Math.hypot(...v);
-  return [v[0] / length, v[1] / length, v[2] / length];
 }

@@ -1,27 +1,32 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
+import { z } from 'zod';
 import type { Arm } from '../core/arm.js';
 import { InputError } from '../core/errors.js';
 import { outputError, writeAtomically } from '../files/atomic-file.js';
+import { readJsonFile } from '../files/json-file.js';
 import { RolloutWriter } from '../recordings/molmospaces/rollout-writer.js';
 import { keyPicture, recordEpisode } from './episode.js';
 import type { SceneConfig } from './scene.js';
 
-/** What is remembered of an episode beside its recording; it is written last, so an episode that has it is whole. */
-export interface EpisodeSummary {
-  readonly seed: number;
-  readonly instruction: string;
-  readonly success: boolean;
+const rows = z.array(z.array(z.number()));
+const summarySchema = z.strictObject({
+  seed: z.number().int(),
+  instruction: z.string(),
+  success: z.boolean(),
   /** Why not; null for a success. */
-  readonly failure: string | null;
+  failure: z.string().nullable(),
   /** Observations. */
-  readonly steps: number;
-  readonly states: readonly (readonly number[])[];
-  readonly actions: readonly (readonly number[])[];
-}
+  steps: z.number().int(),
+  states: rows,
+  actions: rows,
+});
+/** What is remembered of an episode beside its recording; it is written last, so an episode that has it is whole. */
+export type EpisodeSummary = z.infer<typeof summarySchema>;
 
+const REMAKE = 'remove the folder of that episode: it is made again';
 const SUFFIX = '_batch_1_of_1';
 const SUMMARY = 'episode.json';
 export const PREVIEW = 'preview.png';
@@ -30,10 +35,17 @@ export function episodeFolder(out: string, seed: number): string {
   return path.join(out, `house_${seed}`);
 }
 
-/** Of an episode that was made before; null when there is none. */
+/** Of an episode that was made before; null when there is none. @throws InputError `episodes.summary` for one that is damaged. */
 export async function readSummary(out: string, seed: number): Promise<EpisodeSummary | null> {
   const file = path.join(episodeFolder(out, seed), SUMMARY);
-  return existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as EpisodeSummary) : null;
+  if (!existsSync(file)) return null;
+  const read = summarySchema.safeParse(await readJsonFile(file, 'episodes.summary', REMAKE));
+  if (read.success) return read.data;
+  throw new InputError({
+    code: 'episodes.summary',
+    message: `${file} is not the summary of an episode: ${z.prettifyError(read.error).replaceAll('\n', ' ')}`,
+    remedy: REMAKE,
+  });
 }
 
 /**
@@ -79,8 +91,8 @@ async function recordInto(folder: string, arm: Arm, config: SceneConfig, seed: n
       success: outcome.success,
       failure: outcome.failure,
       steps: steps.length,
-      states: outcome.success ? states : [],
-      actions: outcome.success ? actions : [],
+      states: outcome.success ? states.map((row) => [...row]) : [],
+      actions: outcome.success ? actions.map((row) => [...row]) : [],
     };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;

@@ -141,6 +141,9 @@ describe('a checkpoint that cannot be used is refused by name', () => {
     await refused('tokenizer.format', /tokenizer\.json/);
     await writeFile(file, json.replace('"id":258', '"id":999'));
     await refused('tokenizer.size', /1000 tokens, more than the 264/);
+    await writeFile(file, json);
+    await writeFile(path.join(checkpoint, 'tokenizer_config.json'), '{');
+    await refused('tokenizer.config', /tokenizer_config\.json cannot be read/);
   });
   it('a target that is something else', async () => {
     await write();

@@ -2,12 +2,29 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expectedTensors } from '../../src/builder/inventory.js';
 import type { Architecture } from '../../src/inference/architecture.js';
-import type { Layout, PolicyInput } from '../../src/inference/model-input.js';
+import type { ImageLayout, Layout, PolicyInput } from '../../src/inference/model-input.js';
 import type { Normalization } from '../../src/planning/normalization.js';
 import type { WeightTable } from './plain-model.js';
 import { writeTorchFile, type MadeTensor, type StoredType } from './torch-writer.js';
 
 /** Checkpoints in the native layout, made up from an architecture: the way back of what the builder reads. */
+
+/** One resized crop for each of two pictures, as the published policies have it. */
+export const TWO_PICTURES: ImageLayout = {
+  kind: 'images',
+  maxImages: 2,
+  crops: 'resize',
+  pooling: [2, 2],
+  multiImagePooling: [2, 2],
+  columnTokens: false,
+  tileColumnTokens: true,
+  lowResolutionStart: false,
+  maxTiles: 8,
+  multiImageMaxTiles: 8,
+  overlapMargins: [4, 4],
+  clampTilingSize: true,
+  labels: 'sequence',
+};
 
 export interface MadeModel {
   readonly architecture: Architecture;

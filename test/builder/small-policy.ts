@@ -1,5 +1,5 @@
 import type { Architecture } from '../../src/inference/architecture.js';
-import { BYTE_TOKENS, type MadeModel } from './made-checkpoint.js';
+import { BYTE_TOKENS, TWO_PICTURES, type MadeModel } from './made-checkpoint.js';
 
 /** A policy of two cameras that is small, and plain in everything. */
 export const SMALL_ARCHITECTURE: Architecture = {
@@ -57,21 +57,7 @@ const RANGE = { low: Array<number>(8).fill(-2), high: Array<number>(8).fill(2) }
 
 export const SMALL_POLICY: MadeModel = {
   architecture: SMALL_ARCHITECTURE,
-  input: {
-    kind: 'images',
-    maxImages: 2,
-    crops: 'resize',
-    pooling: [2, 2],
-    multiImagePooling: [2, 2],
-    columnTokens: false,
-    tileColumnTokens: true,
-    lowResolutionStart: false,
-    maxTiles: 1,
-    multiImageMaxTiles: 1,
-    overlapMargins: [0, 0],
-    clampTilingSize: true,
-    labels: 'sequence',
-  },
+  input: TWO_PICTURES,
   policy: {
     observationSteps: 1,
     observationStepDelta: 8,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { RolloutRecording } from '../../src/recordings/molmospaces/rollout-recording.js';
@@ -78,6 +78,18 @@ it('records episodes that readers of MolmoSpaces accept, the same to the byte on
   }
   expect(stats.action.max[7]).toBe(255);
 }, 180_000);
+
+it('does not take a damaged episode for one that is there', async () => {
+  const summary = path.join(folder, 'damaged', `house_${SEED}`, 'episode.json');
+  await mkdir(path.dirname(summary), { recursive: true });
+  for (const [content, message] of [
+    ['{', /episode\.json cannot be read/],
+    ['{"seed": 10}', /episode\.json is not the summary of an episode: .*instruction/],
+  ] as const) {
+    await writeFile(summary, content);
+    expectOneError(await make('damaged', '--count', '1'), 3, message);
+  }
+});
 
 it('says what is wrong with a scene', async () => {
   const scene = path.join(folder, 'scene.yaml');

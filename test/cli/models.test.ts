@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { readdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
 import { seededRandom } from '../../src/core/random.js';
-import { decodeNpy } from '../../src/tensors/npy.js';
+import { decodeNpy, encodeNpy } from '../../src/tensors/npy.js';
 import { randomWeights, writeCheckpoint, type MadeModel } from '../builder/made-checkpoint.js';
 import { SMALL_ARCHITECTURE, SMALL_POLICY } from '../builder/small-policy.js';
 import { describeShared, sharedPath } from '../golden/shared.js';
@@ -99,9 +99,20 @@ describe('molmo-motion policy', () => {
     expectOneError(await policy(), 3, /<\|im_end\|>/);
     await observe({ noise: 'noise.npy' });
     expectOneError(await policy(), 3, /noise\.npy/);
+    await writeFile(file('noise.npy'), encodeNpy({ dtype: 'i8', shape: [16, 8], data: new BigInt64Array(128) }));
+    expectOneError(await policy(), 3, /noise in .*noise\.npy is of type i8/);
     await observe({});
     expectOneError(await policy('--bundle', file('forecast')), 2, /is a bundle for forecast, not for policy/);
     expectOneError(await policy('--bundle', file('nothing')), 3, /is no model bundle/);
+  });
+});
+
+describe('molmo-motion parity', () => {
+  it('says which case it cannot read', async () => {
+    await mkdir(file('case'));
+    await writeFile(file('case', 'case.json'), '{');
+    expectOneError(await run(['parity', file('case')]), 3, /case\.json cannot be read/);
+    expectOneError(await run(['parity', file('policy')]), 3, /holds no golden case/);
   });
 });
 
@@ -200,6 +211,12 @@ describeShared('with recordings', 'golden/molmospaces', () => {
       2,
       /looks through "gripper".*--policy-camera/,
     );
+    expectOneError(
+      await run([...args, '--policy-camera', 'wirst_camera=exo']),
+      2,
+      /has no camera "wirst_camera" \(it has: exo_camera_1, wrist_camera\)/,
+    );
+    expectOneError(await run(['replay', other, '--out', file('replayed'), '--gate', '0.1']), 2, /--gate keeps chunks/);
     const swapped = await run([...args, '--policy-camera', 'wrist_camera=droid_shoulder_light_randomization']);
     expect(swapped.code).toBe(0);
   });

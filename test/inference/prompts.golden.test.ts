@@ -5,6 +5,7 @@ import { chatText } from '../../src/forecasting/prompt.js';
 import type { ImageLayout } from '../../src/inference/model-input.js';
 import { layOutSequence, type SequencePlan } from '../../src/inference/sequence.js';
 import { completeTokenizer, EXTRA_TOKENS, findTokenIds, Tokenizer } from '../../src/inference/tokenizer.js';
+import { TWO_PICTURES } from '../builder/made-checkpoint.js';
 import { describeShared, sharedJson, sharedPath } from '../golden/shared.js';
 
 type Runs = readonly (readonly [id: number, count: number])[];
@@ -52,19 +53,7 @@ describeShared('prompts of the policy', 'golden/bot/prompts', () => {
         language: { maxLength: 10_000 },
       } as SequencePlan['architecture'],
       layout: {
-        kind: 'images',
-        maxImages: 2,
-        crops: 'resize',
-        pooling: [2, 2],
-        multiImagePooling: [2, 2],
-        columnTokens: false,
-        tileColumnTokens: true,
-        lowResolutionStart: false,
-        maxTiles: 1,
-        multiImageMaxTiles: 1,
-        overlapMargins: [4, 4],
-        clampTilingSize: true,
-        labels: 'sequence',
+        ...TWO_PICTURES,
         ...layout,
       },
       tokens: findTokenIds(file, tokenizer, '<|im_end|>', '<|im_end|>'),

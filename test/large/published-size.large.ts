@@ -7,7 +7,7 @@ import path from 'node:path';
 import sharp from 'sharp';
 import { expectedTensors } from '../../src/builder/inventory.js';
 import type { Architecture } from '../../src/inference/architecture.js';
-import { nativeConfig, type MadeModel } from '../builder/made-checkpoint.js';
+import { nativeConfig, TWO_PICTURES, type MadeModel } from '../builder/made-checkpoint.js';
 import { writeTorchFile } from '../builder/torch-writer.js';
 
 /**
@@ -70,21 +70,7 @@ const ARCHITECTURE: Architecture = {
 };
 const MODEL: MadeModel = {
   architecture: ARCHITECTURE,
-  input: {
-    kind: 'images',
-    maxImages: 2,
-    crops: 'resize',
-    pooling: [2, 2],
-    multiImagePooling: [2, 2],
-    columnTokens: false,
-    tileColumnTokens: true,
-    lowResolutionStart: false,
-    maxTiles: 8,
-    multiImageMaxTiles: 8,
-    overlapMargins: [4, 4],
-    clampTilingSize: true,
-    labels: 'sequence',
-  },
+  input: TWO_PICTURES,
 };
 /** Of the published recipe. */
 const PARAMETERS = 4_997_926_360;

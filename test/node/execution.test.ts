@@ -111,6 +111,15 @@ const STOPS: Partial<Record<FaultName, readonly [code: string, message: RegExp]>
 };
 
 describe('faults', () => {
+  it('that could not happen are refused, and not taken for survived', async () => {
+    await expect(run(['camera-stall@99s'])).rejects.toMatchObject({
+      code: 'fault.time',
+      message: expect.stringMatching(/camera-stall at 99 s is outside what is played \(0 to 3\.93 s\)/),
+    });
+    const alone = { forecaster: new StaticForecaster(5), periodS: 0, seed: 1, faults: [parseFault('policy-nan@1s')] };
+    await expect(replay(madeRecording(), alone)).rejects.toMatchObject({ code: 'fault.policy' });
+    expect(() => parseFault('toString@1s')).toThrow(/no fault that can be injected/);
+  });
   it.each(Object.entries(STOPS))('%s ends in a stop that is latched', async (name, [code, message]) => {
     const { done } = await run([`${name}@1.2s`]);
     expect(done.stops[0]).toMatchObject({ code, message: expect.stringMatching(message) });

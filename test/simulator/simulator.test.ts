@@ -60,6 +60,14 @@ describe('scenes', () => {
       });
       await writeFile(file, JSON.stringify({ ...config, gravity: 3 }));
       await expect(loadSceneConfig(file)).rejects.toMatchObject({ message: expect.stringMatching(/gravity/) });
+      const blind = {
+        ...config.cameras,
+        wrist_camera: { ...(config.cameras['wrist_camera'] as object), up: [-0.36, 0, 2] },
+      };
+      await writeFile(file, JSON.stringify({ ...config, cameras: blind }));
+      await expect(loadSceneConfig(file)).rejects.toMatchObject({
+        message: expect.stringMatching(/two directions.*wrist_camera/),
+      });
       await expect(loadSceneConfig(path.join(folder, 'none.yaml'))).rejects.toMatchObject({ code: 'scene.format' });
     } finally {
       await rm(folder, { recursive: true });

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describeError, InputError } from '../../core/errors.js';
+import { InputError } from '../../core/errors.js';
+import { readJsonFile } from '../../files/json-file.js';
 import { readSafetensorsFolder } from '../../tensors/safetensors.js';
 import type { StoredTensor } from '../../tensors/stored-tensor.js';
 import { readTorchFile } from '../../tensors/torch-file.js';
@@ -69,16 +70,7 @@ function nativeNames(tensors: ReadonlyMap<string, StoredTensor>): ReadonlyMap<st
 
 async function readJson(file: string, otherwise?: unknown): Promise<unknown> {
   if (otherwise !== undefined && !existsSync(file)) return otherwise;
-  try {
-    return JSON.parse(await readFile(file, 'utf8')) as unknown;
-  } catch (cause) {
-    throw new InputError({
-      code: 'checkpoint.config',
-      message: `${file} cannot be read: ${describeError(cause)}`,
-      remedy: 'copy it from the checkpoint again',
-      cause,
-    });
-  }
+  return readJsonFile(file, 'checkpoint.config', 'copy it from the checkpoint again');
 }
 
 function noCheckpoint(folder: string, why: string): InputError {

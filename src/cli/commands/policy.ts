@@ -10,7 +10,7 @@ import { Model } from '../../inference/model.js';
 import { PolicyModel } from '../../inference/networks.js';
 import { ActionExpertPolicy, type PolicyResult } from '../../planning/action-expert-policy.js';
 import { decodeColorFile } from '../../sensing/color-image.js';
-import { decodeNpy } from '../../tensors/npy.js';
+import { decodeNpy, type Tensor } from '../../tensors/npy.js';
 import { readBytes, readText } from '../input-file.js';
 import { interruptible } from '../interruption.js';
 import { modelOptions, withModelOptions, writeTrace, type ModelCommandOptions } from '../model-options.js';
@@ -66,7 +66,7 @@ async function run(options: PolicyCommandOptions): Promise<void> {
     const start =
       typeof noise === 'number'
         ? normalNumbers(policy.noiseLength, seededRandom(noise))
-        : Float32Array.from(decodeNpy(await readBytes(beside(noise)), noise).data as Float32Array);
+        : noiseOf(noise, decodeNpy(await readBytes(beside(noise)), noise));
     const result = await interruptible((signal) =>
       policy.plan({ stamp: 0n, images, instruction, state }, start, signal),
     );
@@ -89,6 +89,16 @@ async function readObservation(file: string): Promise<z.infer<typeof observation
   const parsed = observationSchema.safeParse(data);
   if (!parsed.success) throw badObservation(file, z.prettifyError(parsed.error).replaceAll('\n', ' '));
   return parsed.data;
+}
+
+/** @throws InputError `policy.noise` for numbers that are no floats. */
+function noiseOf(file: string, { data, dtype }: Tensor): Float32Array {
+  if (data instanceof Float32Array || data instanceof Float64Array) return Float32Array.from(data);
+  throw new InputError({
+    code: 'policy.noise',
+    message: `the noise in ${file} is of type ${dtype}`,
+    remedy: 'give standard normal numbers as float32 or float64',
+  });
 }
 
 function badObservation(file: string, why: string): InputError {

@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { Model } from '../../inference/model.js';
 import { PolicyModel } from '../../inference/networks.js';
 import type { QueueOptions } from '../../execution/chunk-queue.js';
+import { ConfigurationError } from '../../core/errors.js';
 import { MAX_DELTA_RAD } from '../../execution/reference-command.js';
 import { FAULTS, parseFault, type InjectedFault } from '../../node/faults.js';
 import type { ExecutionReport, ReplayPolicy } from '../../node/replay-execution.js';
@@ -208,6 +209,13 @@ async function replayInto(
   policy: ReplayPolicy | null,
   options: ReplayCommandOptions,
 ): Promise<ReplayReport> {
+  if (options.gate !== undefined && !policy) {
+    throw new ConfigurationError({
+      code: 'replay.gate',
+      message: '--gate keeps chunks from being executed, and no policy makes any in this replay',
+      remedy: 'give --policy-bundle DIR, or leave --gate out',
+    });
+  }
   const arm = await loadArm(options.arm);
   await makeFolder(options.out);
   const bar = progressBar('replay');
