@@ -81,6 +81,7 @@ export class ExecutionStage {
   #joints: JointPositions | null = null;
   #gripperWidthM: number | null = null;
   #testing = false;
+  #startedAt: Nanoseconds = 0n;
   /** A chunk is on its way. */
   #coming = false;
   #gripperMoves = 0;
@@ -147,6 +148,8 @@ export class ExecutionStage {
     const now = this.#bus.clock.now();
     this.#watchdogs.saw('chunk', now);
     this.#executor.start(now, this.#joints?.positions ?? null, this.#watchdogs.faults(now));
+    this.#startedAt = now;
+    this.#coming = false;
   }
 
   stop(fault: Fault): void {
@@ -158,9 +161,12 @@ export class ExecutionStage {
     return this.phase === 'active' && this.#queue.wantsChunk(this.#bus.clock.now(), this.#options.latencyS);
   }
 
-  /** A chunk that nobody waits for is left aside: a newer one will come when the queue needs it. */
+  /**
+   * A chunk that nobody waits for is left aside: a newer one will come when the queue needs it. So is one from before the start, which was
+   * planned for another place of the arm.
+   */
   offer(chunk: ActionChunk): void {
-    if (this.#coming || !this.wantsChunk()) return;
+    if (this.#coming || !this.wantsChunk() || chunk.stamp < this.#startedAt) return;
     const due = chunk.stamp + fromSeconds(this.#options.simulatedLatencyS?.() ?? 0);
     if (due <= this.#bus.clock.now()) {
       this.#take(chunk);
@@ -170,7 +176,7 @@ export class ExecutionStage {
     this.#bus.clock
       .sleepUntil(due)
       .then(() => {
-        if (this.#coming) this.#take(chunk);
+        if (this.#coming && chunk.stamp >= this.#startedAt) this.#take(chunk);
       })
       // The clock was closed: nothing comes any more.
       .catch(() => undefined)

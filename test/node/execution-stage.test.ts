@@ -91,6 +91,24 @@ describe('starting and stopping', () => {
       message: expect.stringMatching(/joint states: nothing has come/),
     });
   });
+  it('a plan from before a stop is not executed after the next start', async () => {
+    await dryRun(false);
+    advance(1);
+    await call(SERVICES.start);
+    advance(4);
+    const old = clock.now();
+    await call(SERVICES.stop);
+    advance(20);
+    await call(SERVICES.start);
+    sent.length = 0;
+    const away = Array.from({ length: 16 }, () => [0.5, ...HOME.slice(1), 0]);
+    // It was under way when the arm was stopped, and has steps left by its times.
+    stage.offer({ planner: 'test', stamp: clock.now() - fromSeconds(0.2), stepS: 0.5, instruction: '', steps: away });
+    stage.offer({ planner: 'test', stamp: old, stepS: 1, instruction: '', steps: away });
+    clock.advanceTo(clock.now() + fromSeconds(STEP_S));
+    expect(sent).toHaveLength(1);
+    expect(sent[0]!.points[0]!.positions).toEqual(HOME);
+  });
   it('a robot that leaves its mode gets nothing more', async () => {
     await dryRun(false);
     advance(1);
