@@ -285,7 +285,7 @@ type Intersect = (
   half: number,
 ) => number;
 
-const sphereAt = (oz: number, ox: number, oy: number, dx: number, dy: number, dz: number, r: number): number => {
+const sphere = (ox: number, oy: number, oz: number, dx: number, dy: number, dz: number, r: number): number => {
   const A = dx * dx + dy * dy + dz * dz;
   const B = ox * dx + oy * dy + oz * dz;
   const C = ox * ox + oy * oy + oz * oz - r * r;
@@ -295,9 +295,6 @@ const sphereAt = (oz: number, ox: number, oy: number, dx: number, dy: number, dz
   const near = (-B - root) / A;
   return near > 0 ? near : (-B + root) / A > 0 ? (-B + root) / A : Infinity;
 };
-
-const sphere = (ox: number, oy: number, oz: number, dx: number, dy: number, dz: number, r: number): number =>
-  sphereAt(oz, ox, oy, dx, dy, dz, r);
 
 /** The mantle of a cylinder about z, without its ends. */
 const mantle = (
@@ -335,6 +332,6 @@ const cylinder: Intersect = (ox, oy, oz, dx, dy, dz, r, half) => {
 const capsule: Intersect = (ox, oy, oz, dx, dy, dz, r, half) =>
   Math.min(
     mantle(ox, oy, oz, dx, dy, dz, r, half),
-    sphereAt(oz - half, ox, oy, dx, dy, dz, r),
-    sphereAt(oz + half, ox, oy, dx, dy, dz, r),
+    sphere(ox, oy, oz - half, dx, dy, dz, r),
+    sphere(ox, oy, oz + half, dx, dy, dz, r),
   );
