@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import type { Pixel } from '../core/vector.js';
+import type { Pixel, Vector3 } from '../core/vector.js';
 
 /** Readers of option values; commander prints what they refuse. */
 
@@ -58,6 +58,14 @@ export function pixel(text: string): Pixel {
 /** `X,Y`; may be given several times. */
 export function clicks(text: string, earlier: readonly Pixel[] = []): readonly Pixel[] {
   return [...earlier, pixel(text)];
+}
+
+/** `X,Y,Z` */
+export function vector(text: string): Vector3 {
+  const parts = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (parts.length !== 3 || !parts.every(Number.isFinite))
+    throw new InvalidArgumentError('give three numbers, X,Y,Z in metres.');
+  return [parts[0]!, parts[1]!, parts[2]!];
 }
 
 export interface CameraClick {

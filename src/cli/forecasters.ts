@@ -36,7 +36,7 @@ export interface OpenForecaster {
 
 /** MolmoMotion-4B-H3-F30. */
 export const DEFAULT_STEPS = 30;
-const HISTORY = 3;
+export const HISTORY = 3;
 
 /** @throws ConfigurationError `forecaster.*`, InputError `predictions.*`, and those of the model. */
 export async function makeForecaster(options: ForecasterOptions, recording: Recording): Promise<OpenForecaster> {
@@ -71,7 +71,7 @@ export async function makeForecaster(options: ForecasterOptions, recording: Reco
     case 'bundle': {
       if (options.bundle === undefined)
         throw missingOption('bundle', 'a model', '--bundle DIR (of molmo-motion build)');
-      return openModelForecaster(options.bundle, options, recording);
+      return openModelForecaster(options.bundle, options, historyOf(recording));
     }
   }
 }
@@ -80,10 +80,11 @@ function withoutModel(forecaster: Forecaster): OpenForecaster {
   return { forecaster, lastRun: () => null, close: () => Promise.resolve() };
 }
 
-async function openModelForecaster(
+/** @param pictures of the history that there are at most; a model that takes fewer looks at the newest. */
+export async function openModelForecaster(
   folder: string,
-  options: ForecasterOptions,
-  recording: Recording,
+  options: Pick<ForecasterOptions, 'steps' | 'seed' | 'maxNewTokens' | 'model'>,
+  pictures: number,
 ): Promise<OpenForecaster> {
   const model = await Model.open(folder, 'forecast', options.model);
   const close = (): Promise<void> => model.close();
@@ -93,7 +94,7 @@ async function openModelForecaster(
   }
   const network = new AnswerModel(model);
   // A clip may have fewer pictures than the model could take; the published models were trained with both.
-  const history = Math.min(network.maxImages, historyOf(recording));
+  const history = Math.min(network.maxImages, pictures);
   const forecaster = new AutoregressiveForecaster(network, options.steps, history, options.maxNewTokens);
   return { forecaster, lastRun: () => network.lastRun, close };
 }

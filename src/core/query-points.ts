@@ -17,6 +17,8 @@ export interface QueryPoints {
   /** Time of the image that the pixels belong to, t0. */
   readonly stamp: Nanoseconds;
   readonly points: readonly QueryPoint[];
+  /** Everything of the object that the camera sees and measures at t0, metres; left out where nobody knows its outline. */
+  readonly surface?: readonly Vector3[];
   /**
    * `history[h][p]` in metres, h from the oldest frame to t0, p over the points whose `position` is not null, in their order.
    * Every frame is in the optical frame of t0. Null where a point was not seen in that frame.

@@ -12,6 +12,10 @@ export class SynchronousSlots {
     this.#ask = ask;
   }
 
+  get isWaiting(): boolean {
+    return this.#waiting;
+  }
+
   /** What was asked for is not there yet. */
   await(): void {
     this.#waiting = true;

@@ -1,28 +1,20 @@
 import { InputError, PlannerError } from '../core/errors.js';
-import type { DepthImage, RgbImage } from '../core/images.js';
+import type { DepthImage } from '../core/images.js';
 import type { CameraFrame } from '../core/observation.js';
-import type { QueryPoint, QueryPoints } from '../core/query-points.js';
-import type { Pixel, Vector3 } from '../core/vector.js';
-import { CausalTrackFilter } from '../forecasting/tracks/causal-filter.js';
-import { transformPoint, type Transform } from '../geometry/transform.js';
-import { DEFAULT_LIFTING, liftPixel } from '../sensing/lifting.js';
-import { TrackingImage, trackPixel } from '../sensing/patch-tracker.js';
+import type { QueryPoints } from '../core/query-points.js';
+import type { Pixel } from '../core/vector.js';
 import type { Grounder, GroundingRequest } from './grounder.js';
-import { liftMask } from './lift-points.js';
+import { pointsOnMask, withHistory, type PointsOnObject } from './object-points.js';
+import type { LiftPointsOptions } from './lift-points.js';
 import { growRegion } from './region-growing.js';
-
-export interface ClickGrounderOptions {
-  readonly points: number;
-  readonly seed: number;
-}
 
 /** Query points on the object under a clicked pixel. One click asks for one forecast, of the camera it names. */
 export class ClickGrounder implements Grounder {
   readonly name = 'click';
-  readonly #options: ClickGrounderOptions;
+  readonly #options: LiftPointsOptions;
   readonly #clicks = new Map<string, Pixel>();
 
-  constructor(options: ClickGrounderOptions) {
+  constructor(options: LiftPointsOptions) {
     this.#options = options;
   }
 
@@ -55,59 +47,22 @@ export class ClickGrounder implements Grounder {
         remedy: 'click on a camera with depth',
       });
     }
-    const past = request.window.slice(0, -1).map((earlier) => ({ earlier, intoT0: request.intoT0(earlier) }));
-    const color = await frame.color();
-    const points = pointsOnObject(color, await frame.depth(), frame, click, this.#options);
-    const lifted = points.filter((point): point is QueryPoint & { position: Vector3 } => point.position !== null);
-    const now = new TrackingImage(color);
-    const measured = await Promise.all(past.map(({ earlier, intoT0 }) => historyOf(earlier, now, lifted, intoT0)));
-    // A reading that breaks the shape of the object is drawn back to where its point was going.
-    const filter = new CausalTrackFilter();
-    const history = [...measured, lifted.map((point) => point.position)].map((frame) => filter.add(frame));
-    const atT0 = new Map(lifted.map((point, i) => [point, history.at(-1)![i]!]));
-    return {
-      camera: frame.camera,
-      frameId: frame.frameId,
-      stamp: frame.stamp,
-      points: points.map((point) =>
-        point.position ? { ...point, position: atT0.get(point as (typeof lifted)[number])! } : point,
-      ),
-      history,
-      historyStamps: request.window.map(({ stamp }) => stamp),
-      tracks: null,
-    };
+    const depth = await frame.depth();
+    return withHistory(request, () => this.#onObject(frame, depth, click));
   }
-}
 
-/** A click that meets no object is a refused point: it is shown where others are. */
-function pointsOnObject(
-  color: RgbImage,
-  depth: DepthImage,
-  frame: CameraFrame,
-  click: Pixel,
-  options: ClickGrounderOptions,
-): readonly QueryPoint[] {
-  try {
-    return liftMask(growRegion(color, depth, frame.model, click), depth, frame.model, options);
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    return [{ pixel: click, position: null, refused: error.message }];
+  /** A click that meets no object is a refused point: it is shown where others are. */
+  async #onObject(frame: CameraFrame, depth: DepthImage, click: Pixel): Promise<PointsOnObject> {
+    try {
+      return pointsOnMask(
+        growRegion(await frame.color(), depth, frame.model, click),
+        depth,
+        frame.model,
+        this.#options,
+      );
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      return { points: [{ pixel: click, position: null, refused: error.message }], surface: [] };
+    }
   }
-}
-
-/** Where the points were in an earlier picture, in the camera frame of t0; null where they cannot be followed or lifted. */
-async function historyOf(
-  past: CameraFrame,
-  now: TrackingImage,
-  points: readonly (QueryPoint & { position: Vector3 })[],
-  intoT0: Transform,
-): Promise<(Vector3 | null)[]> {
-  if (!past.depth) return points.map(() => null);
-  const then = new TrackingImage(await past.color());
-  const depth = await past.depth();
-  return points.map(({ pixel }) => {
-    const was = trackPixel(now, then, pixel);
-    const lifted = was && liftPixel(was, depth, past.model, DEFAULT_LIFTING);
-    return lifted?.position ? transformPoint(intoT0, lifted.position) : null;
-  });
 }

@@ -4,6 +4,7 @@ import type { QueryPoint } from '../core/query-points.js';
 import type { Pixel } from '../core/vector.js';
 import { DEFAULT_LIFTING, liftPixel, type LiftingOptions } from '../sensing/lifting.js';
 import { clusterMask } from './kmeans-points.js';
+import { area } from './mask-selection.js';
 import { erode } from './region-growing.js';
 
 /** MolmoMotion was trained with 8 points. */
@@ -45,22 +46,36 @@ export function liftMask(
   options: LiftPointsOptions,
 ): readonly QueryPoint[] {
   const lifting = options.lifting ?? DEFAULT_LIFTING;
-  const inner = erode(mask, RIM_PX);
-  const clusters = clusterMask(inner.data.some((value) => value !== 0) ? inner : mask, options.points, options.seed);
+  const own = within(mask, depth);
+  const clusters = clusterMask(withoutRim(mask, options.points), options.points, options.seed);
   const used = new Set<string>();
   const points: QueryPoint[] = [];
   const refused: QueryPoint[] = [];
   for (const { centre, pixels } of clusters) {
-    const point = bestPoint(centre, pixels, depth, camera, lifting, used);
+    const point = bestPoint(centre, pixels, own, camera, lifting, used);
     if (point.position) points.push(point);
     else refused.push(point);
   }
   for (const gap of refused) {
     const everywhere = clusters.flatMap((cluster) => cluster.pixels);
-    const replacement = points.length === 0 ? gap : bestPoint(gap.pixel, everywhere, depth, camera, lifting, used);
+    const replacement = points.length === 0 ? gap : bestPoint(gap.pixel, everywhere, own, camera, lifting, used);
     points.push(replacement.position ? replacement : gap);
   }
   return points;
+}
+
+/** An object of few pixels keeps some of its rim: there must be one for each point. */
+function withoutRim(mask: MaskImage, points: number): MaskImage {
+  for (let rim = RIM_PX; rim > 0; rim--) {
+    const inner = erode(mask, rim);
+    if (area(inner) >= points) return inner;
+  }
+  return mask;
+}
+
+/** Depth of the object alone: what is behind it says nothing about it, and would refuse every point of an object of a few pixels. */
+function within(mask: MaskImage, { width, height, data }: DepthImage): DepthImage {
+  return { width, height, data: data.map((metres, i) => (mask.data[i] === 0 ? Number.NaN : metres)) };
 }
 
 /** @param used pixels already taken; the chosen one is added. */

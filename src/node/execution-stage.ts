@@ -1,4 +1,4 @@
-import type { Subscription } from 'rxjs';
+import { Subject, type Observable, type Subscription } from 'rxjs';
 import { DEFAULT_QOS, type Bus, type Publisher } from '../bus/bus.js';
 import type { Float64Message, JointTrajectory } from '../bus/messages.js';
 import type { ActionChunk } from '../core/action-chunk.js';
@@ -7,7 +7,7 @@ import { widthOfState } from '../core/gripper.js';
 import { describeError, InputError, PlannerError } from '../core/errors.js';
 import type { JointPositions } from '../core/joint-state.js';
 import type { CameraFrame } from '../core/observation.js';
-import { fromSeconds, toTimeMessage, type Nanoseconds } from '../core/time.js';
+import { fromSeconds, toSeconds, toTimeMessage, type Nanoseconds } from '../core/time.js';
 import { ChunkQueue, type QueueFigures, type QueueOptions } from '../execution/chunk-queue.js';
 import {
   Executor,
@@ -47,6 +47,9 @@ export interface ExecutionOptions {
   readonly monotonicS: () => number;
 }
 
+/** Slots that a chunk may be waited for while nothing is sent; half a slot allows for a timer that is early or late. */
+const PATIENCE_SLOTS = 1.5;
+
 /** Longest ages, seconds. */
 export interface WatchLimits {
   readonly images: number;
@@ -66,6 +69,9 @@ export interface ExecutionFigures extends ExecutorFigures {
 
 /** Chunks in, commands out, at a fixed rate: queue, limiter, gripper, watchdogs and the stop latch, wired to a bus. */
 export class ExecutionStage {
+  /** Every command, sent or only shown. */
+  readonly commands: Observable<Command>;
+  readonly #commands = new Subject<Command>();
   readonly #bus: Bus;
   readonly #options: ExecutionOptions;
   readonly #queue: ChunkQueue;
@@ -82,15 +88,17 @@ export class ExecutionStage {
   #gripperWidthM: number | null = null;
   #testing = false;
   #startedAt: Nanoseconds = 0n;
+  /** When the last command was made; null before the first since a start. */
+  #lastTick: Nanoseconds | null = null;
   /** A chunk is on its way. */
   #coming = false;
   #gripperMoves = 0;
-  #onCommand: ((command: Command) => void) | null = null;
 
   /** @throws ConfigurationError `limiter.options`, `queue.options`. */
   constructor(bus: Bus, options: ExecutionOptions) {
     this.#bus = bus;
     this.#options = options;
+    this.commands = this.#commands.asObservable();
     this.#dryRun = options.dryRun;
     this.#queue = new ChunkQueue(options.queue);
     this.#executor = new Executor({
@@ -110,7 +118,7 @@ export class ExecutionStage {
     this.#gripper = bus.advertise(OUTPUT_TOPICS.gripper, 'std_msgs/msg/Float64', DEFAULT_QOS);
     this.#subscriptions.push(
       bus.clock.every(fromSeconds(options.limiter.periodS)).subscribe(() => {
-        if (options.queue.mode === 'synchronous') this.#slots.slot();
+        if (options.queue.mode === 'synchronous') this.#slot();
         else this.#tick();
       }),
       bus.clock.jumps.subscribe((by) => {
@@ -131,11 +139,6 @@ export class ExecutionStage {
     return this.#dryRun;
   }
 
-  /** Told of every command, sent or only shown. */
-  onCommand(listener: (command: Command) => void): void {
-    this.#onCommand = listener;
-  }
-
   /** @throws InputError `executor.*`, `limiter.*`. */
   start(): void {
     if (this.#testing) {
@@ -149,6 +152,7 @@ export class ExecutionStage {
     this.#watchdogs.saw('chunk', now);
     this.#executor.start(now, this.#joints?.positions ?? null, this.#watchdogs.faults(now));
     this.#startedAt = now;
+    this.#lastTick = null;
     this.#coming = false;
   }
 
@@ -231,6 +235,7 @@ export class ExecutionStage {
     this.#command.close();
     this.#preview.close();
     this.#gripper.close();
+    this.#commands.complete();
   }
 
   #take(chunk: ActionChunk): void {
@@ -240,6 +245,13 @@ export class ExecutionStage {
     if (this.#options.queue.mode !== 'synchronous') return;
     this.#tick();
     this.#slots.arrived();
+  }
+
+  /** A chunk that lets wait for longer than a slot finds the arm led to a stand: what it was sent last is no place to coast to. */
+  #slot(): void {
+    this.#slots.slot();
+    const sinceS = toSeconds(this.#bus.clock.now() - (this.#lastTick ?? this.#startedAt));
+    if (this.#slots.isWaiting && sinceS > PATIENCE_SLOTS * this.#options.limiter.periodS) this.#tick();
   }
 
   /** Synchronous mode: the next step at once where there is one, or when its chunk comes. */
@@ -261,8 +273,9 @@ export class ExecutionStage {
     const faults = this.phase === 'idle' || this.phase === 'stopped' ? [] : this.#watchdogs.faults(now);
     const command = this.#executor.tick(now, this.#joints?.positions ?? null, faults);
     if (!command) return;
+    this.#lastTick = now;
     this.#publish(command);
-    this.#onCommand?.(command);
+    this.#commands.next(command);
   }
 
   #publish(command: Command): void {

@@ -24,7 +24,7 @@ import type { ExecutionStage } from './execution-stage.js';
 import { ForecastPublisher } from './forecast-publisher.js';
 import { Latencies } from './latencies.js';
 import type { PlannerOptions } from './planner-options.js';
-import type { PolicyStage } from './policy-stage.js';
+import type { PlanningStage } from './policy-stage.js';
 import { RefusalCounter, type Stage } from './refusals.js';
 
 /** One forecast with everything it came from. */
@@ -32,6 +32,8 @@ export interface PlannerResult {
   readonly observation: Observation;
   readonly query: QueryPoints;
   readonly forecast: Forecast;
+  /** Pose of the forecast's frame in the arm's base at t0; null where nobody publishes it. */
+  readonly cameraInBase: Transform | null;
 }
 
 /** What the stages look at, as it was when the newest picture came. */
@@ -65,7 +67,7 @@ export class Planner {
   readonly #options: PlannerOptions;
   readonly #grounders: readonly Grounder[];
   readonly #forecaster: Forecaster;
-  readonly #policy: PolicyStage | null;
+  readonly #policy: PlanningStage | null;
   readonly #execution: ExecutionStage | null;
   readonly #agreement: AgreementMonitor | null;
   readonly #results = new Subject<PlannerResult>();
@@ -100,7 +102,7 @@ export class Planner {
     options: PlannerOptions,
     grounders: readonly Grounder[],
     forecaster: Forecaster,
-    policy: PolicyStage | null = null,
+    policy: PlanningStage | null = null,
     execution: ExecutionStage | null = null,
     agreement: AgreementMonitor | null = null,
   ) {
@@ -207,7 +209,7 @@ export class Planner {
     this.#results.complete();
   }
 
-  #showChunks(policy: PolicyStage): void {
+  #showChunks(policy: PlanningStage): void {
     this.#subscriptions.push(
       policy.results.subscribe(({ chunk, timings }) => {
         this.counts.chunks++;
@@ -234,14 +236,24 @@ export class Planner {
     }
   }
 
-  /** A forecast that moves no rigid object, or a camera whose place is not known, gives nothing to compare with. */
-  #rememberForecast(forecast: Forecast, joints: JointPositions | null): void {
-    const base = this.#tf.frames.find((frame) => /link0$/.test(frame));
-    if (!this.#agreement || !joints || base === undefined) return;
+  /** A forecast that moves no rigid object gives nothing to compare with. */
+  #rememberForecast(forecast: Forecast, joints: JointPositions | null, cameraInBase: Transform | null): void {
+    if (!this.#agreement || !joints || !cameraInBase) return;
     try {
-      this.#agreement.saw(forecast, joints.positions, this.#tf.lookup(base, forecast.frameId, forecast.stamp));
+      this.#agreement.saw(forecast, joints.positions, cameraInBase);
     } catch (error) {
       this.refusals.add('planning', error);
+    }
+  }
+
+  /** Null where nobody publishes it; whoever plans is told why. */
+  #cameraInBase({ frameId, stamp }: Forecast): Transform | null {
+    const base = this.#tf.frames.find((frame) => /link0$/.test(frame));
+    try {
+      return base === undefined ? null : this.#tf.lookup(base, frameId, stamp);
+    } catch (error) {
+      if (this.#policy) this.refusals.add('planning', error);
+      return null;
     }
   }
 
@@ -389,14 +401,15 @@ export class Planner {
       );
       if (epoch !== this.#epoch) return;
       this.counts.forecasts++;
-      this.#rememberForecast(forecast, moment.joints);
+      const cameraInBase = this.#cameraInBase(forecast);
+      this.#rememberForecast(forecast, moment.joints, cameraInBase);
       stage = 'visualization';
       const shown = query;
       await this.latencies.time('visualization', () =>
         this.#publisher.forecast(moment.window.at(-1)!, shown, forecast),
       );
       const { stamp, cameras, joints, instruction } = moment;
-      this.#results.next({ observation: { stamp, cameras, joints, instruction }, query, forecast });
+      this.#results.next({ observation: { stamp, cameras, joints, instruction }, query, forecast, cameraInBase });
     } catch (error) {
       if (error instanceof CancelledError) return;
       if (error instanceof RetryableError && stage === 'grounding') {
@@ -419,8 +432,10 @@ export class Planner {
     }
     const t0 = window.at(-1)!;
     const intoT0 = (frame: CameraFrame): Transform => this.#betweenCameras(frame, t0);
+    const lookup = (target: string, source: string, stamp: Nanoseconds): Transform =>
+      this.#tf.lookup(target, source, stamp);
     for (const grounder of this.#grounders) {
-      const query = await grounder.ground({ window, instruction, intoT0 });
+      const query = await grounder.ground({ window, instruction, intoT0, lookup });
       if (query) return query;
     }
     return null;

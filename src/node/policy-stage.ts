@@ -1,4 +1,5 @@
 import { Subject, type Observable } from 'rxjs';
+import type { ActionChunk } from '../core/action-chunk.js';
 import { CancelledError, InputError, RetryableError } from '../core/errors.js';
 import type { CameraFrame } from '../core/observation.js';
 import type { JointPositions } from '../core/joint-state.js';
@@ -17,6 +18,8 @@ export interface PolicyStageOptions {
   readonly periodS: number;
   /** Of the noise that chunks start from. */
   readonly seed: number;
+  /** Whether anybody waits for a chunk; always, where it is left out. */
+  readonly isWanted?: () => boolean;
 }
 
 /** The robot and its task when a picture came. */
@@ -28,8 +31,20 @@ export interface RobotMoment {
   readonly instruction: string;
 }
 
+/** Whoever plans chunks beside the forecasts, as the planner sees it. */
+export interface PlanningStage {
+  /** Chunks, and milliseconds by name, with `total` among them. */
+  readonly results: Observable<{ readonly chunk: ActionChunk; readonly timings: Readonly<Record<string, number>> }>;
+  readonly failures: Observable<unknown>;
+  addFrame(frame: CameraFrame, robot: RobotMoment): void;
+  /** A promise while a chunk is being made. */
+  settle(): Promise<void> | undefined;
+  clear(): void;
+  close(): Promise<void>;
+}
+
 /** Asks the policy for a chunk at every complete set of pictures, one at a time. */
-export class PolicyStage {
+export class PolicyStage implements PlanningStage {
   readonly policy: ActionExpertPolicy;
   readonly results: Observable<PolicyResult>;
   /** Stamps of the observations that chunks are begun from. */
@@ -64,7 +79,7 @@ export class PolicyStage {
     if (!window) return;
     window.add(frame);
     const images = this.#picturesNow();
-    if (!images || this.#running) return;
+    if (!images || this.#running || this.#options.isWanted?.() === false) return;
     const { stamp } = images.newest;
     if (this.#last !== null && stamp - this.#last < fromSeconds(this.#options.periodS)) return;
     if (this.#last === stamp) return;

@@ -75,7 +75,7 @@ const CAMERA_ALIASES: ReadonlyMap<string, string> = new Map([
 export function policyStage(
   { policy, input, cameras: renamed }: ReplayPolicy,
   cameras: readonly CameraTopics[],
-  { periodS, seed }: { readonly periodS: number; readonly seed: number },
+  { periodS, seed, isWanted }: { readonly periodS: number; readonly seed: number; readonly isWanted?: () => boolean },
   isActive: (name: FaultName) => boolean,
 ): PolicyStage {
   const names = cameras.map(({ camera }) => camera);
@@ -93,7 +93,7 @@ export function policyStage(
     if (found !== undefined) return found;
     throw new ConfigurationError({
       code: 'policy.camera',
-      message: `the policy looks through "${candidates[0]!}", which is not among the cameras of the recording (${names.join(', ') || 'none'})`,
+      message: `the policy looks through "${candidates[0]!}", which is not among the cameras that are there (${names.join(', ') || 'none'})`,
       remedy: `say which one stands for it: --policy-camera ${wanted}=NAME`,
     });
   });
@@ -105,6 +105,7 @@ export function policyStage(
     maxIntervalS: MAX_INTERVAL_S,
     periodS,
     seed,
+    ...(isWanted && { isWanted }),
   });
 }
 
@@ -159,7 +160,7 @@ export function executionStage(
   });
   let refused: string | null = null;
   const errors: number[] = [];
-  stage.onCommand(({ stamp, positions }) => {
+  stage.commands.subscribe(({ stamp, positions }) => {
     const command = recording.commands && commandAt(recording.commands, stamp);
     if (command) errors.push(Math.max(...positions.map((q, j) => Math.abs(q - command[j]!))));
   });

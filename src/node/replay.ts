@@ -1,6 +1,5 @@
 import { MemoryBus } from '../bus/memory/memory-bus.js';
 import { VirtualClock } from '../bus/memory/virtual-clock.js';
-import type { MessageType } from '../bus/messages.js';
 import { isKnownType } from '../bus/definitions.js';
 import { ConfigurationError, InputError, PlannerError } from '../core/errors.js';
 import type { PointTracks } from '../core/point-tracks.js';
@@ -31,6 +30,7 @@ import {
   type ReplayExecution,
   type ReplayPolicy,
 } from './replay-execution.js';
+import { recordOutputs } from './recorded-topics.js';
 import type { Refusal } from './refusals.js';
 import { scoreForecast, trueFuture } from './truth.js';
 
@@ -321,20 +321,7 @@ function recordTopics(recorder: Recorder, recording: Recording): void {
     const name = type.includes('/msg/') ? type : type.replace('/', '/msg/');
     if (usable && isKnownType(name) && !OWN_TOPICS.has(topic)) recorder.record(topic, name, replayQos(topic, latched));
   }
-  const outputs: readonly (readonly [string, MessageType])[] = [
-    [OUTPUT_TOPICS.queryPoints, 'molmo_motion_planner/msg/QueryPoints'],
-    [OUTPUT_TOPICS.forecast, 'molmo_motion_planner/msg/PointForecast'],
-    [OUTPUT_TOPICS.markers, 'visualization_msgs/msg/MarkerArray'],
-    [OUTPUT_TOPICS.path, 'nav_msgs/msg/Path'],
-    [OUTPUT_TOPICS.points, 'sensor_msgs/msg/PointCloud2'],
-    [OUTPUT_TOPICS.chunk, 'trajectory_msgs/msg/JointTrajectory'],
-    [OUTPUT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory'],
-    [OUTPUT_TOPICS.gripper, 'std_msgs/msg/Float64'],
-    [OUTPUT_TOPICS.agreement, 'std_msgs/msg/Float64'],
-    [OUTPUT_TOPICS.overlay, 'sensor_msgs/msg/CompressedImage'],
-    [OUTPUT_TOPICS.diagnostics, 'diagnostic_msgs/msg/DiagnosticArray'],
-  ];
-  for (const [topic, type] of outputs) recorder.record(topic, type);
+  recordOutputs(recorder);
 }
 
 function trackStepS({ stamps }: PointTracks): number {

@@ -1,8 +1,7 @@
-import { parentPort } from 'node:worker_threads';
 import type { Arm } from '../core/arm.js';
-import { describeError } from '../core/errors.js';
+import { serveRequests } from '../threads/serve-requests.js';
 import type { SceneConfig } from './scene.js';
-import { writeEpisode, type EpisodeSummary } from './write-episode.js';
+import { writeEpisode } from './write-episode.js';
 
 /** One of several threads that make episodes, each one at a time. */
 
@@ -13,16 +12,4 @@ export interface EpisodeRequest {
   readonly out: string;
 }
 
-export type EpisodeReply =
-  { readonly seed: number; readonly summary: EpisodeSummary } | { readonly seed: number; readonly error: string };
-
-parentPort!.on('message', ({ arm, config, seed, out }: EpisodeRequest) => {
-  writeEpisode(arm, config, seed, out).then(
-    (summary) => {
-      parentPort!.postMessage({ seed, summary } satisfies EpisodeReply);
-    },
-    (error: unknown) => {
-      parentPort!.postMessage({ seed, error: describeError(error) } satisfies EpisodeReply);
-    },
-  );
-});
+serveRequests(({ arm, config, seed, out }: EpisodeRequest) => writeEpisode(arm, config, seed, out));

@@ -7,7 +7,7 @@ import { invert, matrixOf, transformPoint, type Transform } from '../geometry/tr
 import type { RolloutScene, RolloutStep, RolloutTracks } from '../recordings/molmospaces/rollout-writer.js';
 import { expertCommands, PHASES, type ExpertCommand } from './expert.js';
 import { Renderer, type View } from './renderer.js';
-import { drawScene, type Scene, type SceneConfig, type SceneObject } from './scene.js';
+import { drawTrainingScene, type Scene, type SceneConfig, type SceneObject } from './scene.js';
 import { Simulation } from './simulation.js';
 import { judge, type Outcome } from './success.js';
 
@@ -40,7 +40,7 @@ const CLOSED_WIDTH_M = 0.04;
  * first camera that stands still sees it. Rejects with InputError `plan.*` where the expert cannot do it.
  */
 export async function recordEpisode(arm: Arm, config: SceneConfig, seed: number): Promise<Episode> {
-  const scene = drawScene(config, seed);
+  const scene = drawTrainingScene(config, seed);
   const simulation = await Simulation.create(arm, scene);
   try {
     const renderer = new Renderer();
@@ -59,7 +59,8 @@ export async function recordEpisode(arm: Arm, config: SceneConfig, seed: number)
     for (const command of expertCommands(arm, simulation, PERIOD_S, seed)) {
       states.push(stateOf(simulation));
       actions.push([...command.positions, gripperCommand(command)]);
-      simulation.command(command.positions, command.gripperWidthM);
+      simulation.moveArm(command.positions, PERIOD_S);
+      simulation.moveGripper(command.gripperWidthM);
       simulation.advance(PERIOD_S);
       observe(command, command.phase, false);
     }

@@ -2,11 +2,11 @@ import type { Arm } from '../core/arm.js';
 import { InputError } from '../core/errors.js';
 import { seededRandom } from '../core/random.js';
 import type { Vector3 } from '../core/vector.js';
-import { prepareLimits, type Limits } from '../execution/limiter.js';
-import { timePath } from '../execution/timed-path.js';
+import { prepareLimits } from '../execution/limiter.js';
 import { FRANKA_HAND_TCP } from '../geometry/franka-kinematics.js';
-import { interpolate, multiplyQuaternions, rotate, type Quaternion, type Transform } from '../geometry/transform.js';
+import { multiplyQuaternions, rotate, type Quaternion, type Transform } from '../geometry/transform.js';
 import { followPoses, toolPose } from '../planning/inverse-kinematics.js';
+import { straightTo, timed, type ToolArm } from '../planning/tool-path.js';
 import { WALL_M, yawRotation, type SceneObject, type SceneReceptacle } from './scene.js';
 import type { Simulation } from './simulation.js';
 
@@ -62,7 +62,14 @@ export function* expertCommands(
   const object = scene.objects.find(({ name }) => name === scene.task.object)!;
   const receptacle = scene.receptacles.find(({ name }) => name === scene.task.receptacle)!;
   const home = simulation.joints.positions;
-  const state: Motion = { arm, limits, joints: home, width: OPEN_M, pace: 0.85 + 0.3 * random() };
+  const state: Motion = {
+    arm,
+    limits,
+    tool: FRANKA_HAND_TCP,
+    joints: home,
+    width: OPEN_M,
+    pace: 0.85 + 0.3 * random(),
+  };
 
   yield* hold(state, 'gripper-open', 1);
   const { grasp, liftM } = graspOf(arm, simulation, object, receptacle, state, vary);
@@ -98,9 +105,7 @@ export function* expertCommands(
   yield* hold(state, 'go_home', WAIT_TICKS.settle);
 }
 
-interface Motion {
-  readonly arm: Arm;
-  readonly limits: Limits;
+interface Motion extends ToolArm {
   joints: readonly number[];
   width: number;
   readonly pace: number;
@@ -179,15 +184,8 @@ function* hold(state: Motion, phase: Phase, ticks: number): Generator<ExpertComm
   for (let i = 0; i < ticks; i++) yield { phase, positions: state.joints, gripperWidthM: state.width };
 }
 
-/** A straight way of the tool, timed within the arm's limits. */
 function* reach(state: Motion, phase: Phase, goal: Transform, speed: number): Generator<ExpertCommand> {
-  const from = toolPose(state.joints, FRANKA_HAND_TCP);
-  const way = Math.hypot(...goal.translation.map((x, i) => x - from.translation[i as 0 | 1 | 2]));
-  const steps = Math.max(4, Math.ceil(way / 0.01));
-  const seconds = Math.max(way / (speed * state.pace), 0.5);
-  const poses = Array.from({ length: steps }, (_, i) => interpolate(from, goal, (i + 1) / steps));
-  const { positions } = followPoses(state.arm, poses, state.joints, { tool: FRANKA_HAND_TCP });
-  yield* timed(state, phase, positions, seconds / steps);
+  yield* follow(state, phase, straightTo(state, state.joints, goal, speed * state.pace));
 }
 
 function* alongJoints(state: Motion, phase: Phase, goal: readonly number[]): Generator<ExpertCommand> {
@@ -195,20 +193,11 @@ function* alongJoints(state: Motion, phase: Phase, goal: readonly number[]): Gen
   const most = Math.max(...goal.map((q, j) => Math.abs(q - from[j]!)));
   const steps = Math.max(4, Math.ceil(most / 0.05));
   const positions = Array.from({ length: steps + 1 }, (_, i) => from.map((q, j) => q + ((goal[j]! - q) * i) / steps));
-  yield* timed(state, phase, positions, Math.max(most / 0.9, 0.5) / steps);
+  yield* follow(state, phase, timed(state.limits, positions, Math.max(most / 0.9, 0.5) / steps));
 }
 
-function* timed(
-  state: Motion,
-  phase: Phase,
-  path: readonly (readonly number[])[],
-  stepS: number,
-): Generator<ExpertCommand> {
-  for (const positions of timePath(
-    state.limits,
-    path,
-    Math.max(stepS, state.limits.options.periodS / 8),
-  ).positions.slice(1)) {
+function* follow(state: Motion, phase: Phase, commands: readonly (readonly number[])[]): Generator<ExpertCommand> {
+  for (const positions of commands) {
     state.joints = positions;
     yield { phase, positions, gripperWidthM: state.width };
   }

@@ -1,7 +1,7 @@
-import { Worker } from 'node:worker_threads';
 import type { Arm } from '../core/arm.js';
-import { CancelledError, OutputError } from '../core/errors.js';
-import type { EpisodeReply, EpisodeRequest } from './episode-worker.js';
+import { CancelledError } from '../core/errors.js';
+import { onThreads } from '../threads/worker-pool.js';
+import type { EpisodeRequest } from './episode-worker.js';
 import type { SceneConfig } from './scene.js';
 import { readSummary, type EpisodeSummary } from './write-episode.js';
 
@@ -25,7 +25,7 @@ const WORKER_FILE = new URL('../../dist/simulator/episode-worker.js', import.met
  * @returns summaries in the order of their seeds. Rejects with CancelledError, OutputError.
  */
 export async function makeEpisodes(options: EpisodesOptions): Promise<EpisodeSummary[]> {
-  const { count, seed, out, threads, signal, onEpisode } = options;
+  const { arm, config, count, seed, out, threads, signal, onEpisode } = options;
   const seeds = Array.from({ length: count }, (_, i) => seed + i);
   const summaries = new Map<number, EpisodeSummary>();
   for (const one of seeds) {
@@ -34,48 +34,18 @@ export async function makeEpisodes(options: EpisodesOptions): Promise<EpisodeSum
   }
   const waiting = seeds.filter((one) => !summaries.has(one));
   onEpisode?.(summaries.size, count);
-  await Promise.all(
-    Array.from({ length: Math.min(threads, waiting.length) }, () =>
-      work(options, waiting, (summary) => {
+  await onThreads<EpisodeSummary>(
+    WORKER_FILE,
+    waiting.map((one): EpisodeRequest => ({ arm, config, seed: one, out })),
+    {
+      threads,
+      signal,
+      onResult: (summary) => {
         summaries.set(summary.seed, summary);
         onEpisode?.(summaries.size, count);
-      }),
-    ),
+      },
+    },
   );
   if (signal?.aborted) throw new CancelledError('making episodes');
   return seeds.map((one) => summaries.get(one)!);
-}
-
-/** One thread, until nothing waits any more. */
-async function work(
-  { arm, config, out, signal }: EpisodesOptions,
-  waiting: number[],
-  done: (summary: EpisodeSummary) => void,
-): Promise<void> {
-  const worker = new Worker(WORKER_FILE);
-  try {
-    for (let seed = waiting.shift(); seed !== undefined && !signal?.aborted; seed = waiting.shift()) {
-      const reply = await ask(worker, { arm, config, seed, out });
-      if ('error' in reply) {
-        // The others stop too: a full disk does not get emptier.
-        waiting.length = 0;
-        throw new OutputError({
-          code: 'episodes.write',
-          message: `the episode of seed ${seed} could not be made: ${reply.error}`,
-          remedy: 'mend that and run the same command again: whole episodes are kept',
-        });
-      }
-      done(reply.summary);
-    }
-  } finally {
-    await worker.terminate();
-  }
-}
-
-function ask(worker: Worker, request: EpisodeRequest): Promise<EpisodeReply> {
-  return new Promise((resolve, reject) => {
-    worker.once('message', resolve);
-    worker.once('error', reject);
-    worker.postMessage(request);
-  });
 }

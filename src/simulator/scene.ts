@@ -59,6 +59,7 @@ export const sceneConfigSchema = z
     cameras: z
       .object({ size: z.tuple([z.number().int().positive(), z.number().int().positive()]) })
       .catchall(cameraSchema),
+    heldOut: z.strictObject({ objects: z.array(z.string()), start: z.strictObject({ x: range, y: range }) }).optional(),
     task: z.strictObject({ templates: z.array(z.string().includes('{object}').includes('{receptacle}')).min(1) }),
   })
   .refine(
@@ -113,7 +114,20 @@ export interface Scene {
   readonly startJoints: readonly number[];
   readonly light: { readonly direction: Vector3; readonly ambient: number };
   readonly cameras: readonly SceneCamera[];
-  readonly task: { readonly instruction: string; readonly object: string; readonly receptacle: string };
+  readonly task: Task;
+}
+
+export interface Task {
+  readonly instruction: string;
+  /** Names of things of the scene. */
+  readonly object: string;
+  readonly receptacle: string;
+}
+
+/** What a policy that was trained on this software's episodes has never been asked to move, and where from. */
+export interface Unseen {
+  readonly object: boolean;
+  readonly layout: boolean;
 }
 
 const DEFAULT_FILE = fileURLToPath(new URL('../../config/scenes/tabletop.yaml', import.meta.url));
@@ -149,17 +163,50 @@ export async function loadSceneConfig(file: string = DEFAULT_FILE): Promise<Scen
  * @throws ConfigurationError `scene.crowded` where no room is found for everything.
  */
 export function drawScene(config: SceneConfig, seed: number): Scene {
+  return drawLayouts(config, seed, () => true);
+}
+
+/** The same, without the tasks that are held out for evaluation. @throws ConfigurationError `scene.crowded`, `scene.held-out` where no task is left. */
+export function drawTrainingScene(config: SceneConfig, seed: number): Scene {
+  return drawLayouts(config, seed, (object) => {
+    const unseen = unseenOf(config, object);
+    return !unseen.object && !unseen.layout;
+  });
+}
+
+/** Whether the task of a scene is one that is held out. */
+export function unseenIn(config: SceneConfig, { objects, task }: Scene): Unseen {
+  return unseenOf(
+    config,
+    objects.find(({ name }) => name === task.object)!,
+  );
+}
+
+function unseenOf({ heldOut }: SceneConfig, { label, position: [x, y] }: SceneObject): Unseen {
+  const isWithin = (value: number, [low, high]: readonly [number, number]): boolean => value >= low && value <= high;
+  return {
+    object: heldOut?.objects.includes(label) ?? false,
+    layout: heldOut !== undefined && isWithin(x, heldOut.start.x) && isWithin(y, heldOut.start.y),
+  };
+}
+
+function drawLayouts(config: SceneConfig, seed: number, mayMove: (object: SceneObject) => boolean): Scene {
   for (let layout = 0; ; layout++) {
     try {
-      return drawLayout(config, seed, seededRandom(seed + layout * LAYOUT_STRIDE));
+      return drawLayout(config, seed, seededRandom(seed + layout * LAYOUT_STRIDE), mayMove);
     } catch (error) {
-      // Things were put so that no room was left: from the beginning.
+      // Things were put so that no room or no task was left: from the beginning.
       if (!(error instanceof ConfigurationError) || layout === LAYOUTS - 1) throw error;
     }
   }
 }
 
-function drawLayout(config: SceneConfig, seed: number, random: () => number): Scene {
+function drawLayout(
+  config: SceneConfig,
+  seed: number,
+  random: () => number,
+  mayMove: (object: SceneObject) => boolean,
+): Scene {
   const between = ([low, high]: readonly [number, number]): number => low + (high - low) * random();
   const whole = ([low, high]: readonly [number, number]): number => low + Math.floor((high - low + 1) * random());
   const pick = <T>(from: readonly T[]): T => from[Math.floor(from.length * random())]!;
@@ -210,7 +257,15 @@ function drawLayout(config: SceneConfig, seed: number, random: () => number): Sc
   });
   const elevation = (between(config.light.elevationDeg) * Math.PI) / 180;
   const azimuth = (between(config.light.azimuthDeg) * Math.PI) / 180;
-  const object = pick(objects);
+  const movable = objects.filter(mayMove);
+  if (movable.length === 0) {
+    throw new ConfigurationError({
+      code: 'scene.held-out',
+      message: `all ${objects.length} objects of the scene of seed ${seed} are held out`,
+      remedy: 'hold out fewer objects, or a smaller region',
+    });
+  }
+  const object = pick(movable);
   const receptacle = pick(receptacles);
   const { size, ...cameras } = config.cameras;
   return {

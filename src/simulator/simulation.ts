@@ -32,8 +32,13 @@ export class Simulation {
   readonly #data: MjData;
   readonly #bodies = new Map<string, number>();
   readonly #geoms: readonly Omit<VisibleGeom, 'position' | 'rotation'>[];
-  #target: number[];
-  #goal: number[];
+  /** Of the arm's controllers: now, when the last command came, and where that leads. */
+  #target: readonly number[];
+  #from: readonly number[];
+  #goal: readonly number[];
+  #stepsToGoal = 1;
+  #stepsDone = 1;
+  #finger = FINGER_TRAVEL_M;
   #steps = 0;
 
   private constructor(mj: MainModule, scene: Scene, model: MjModel, data: MjData) {
@@ -42,11 +47,9 @@ export class Simulation {
     this.#model = model;
     this.#data = data;
     this.#geoms = this.#listGeoms();
-    const open = FINGER_TRAVEL_M;
-    this.#target = [...scene.startJoints, open, open];
-    this.#goal = this.#target;
+    this.#target = this.#from = this.#goal = scene.startJoints;
     const { qpos, ctrl } = data as unknown as { readonly qpos: Float64Array; readonly ctrl: Float64Array };
-    this.#target.forEach((value, i) => {
+    [...scene.startJoints, FINGER_TRAVEL_M, FINGER_TRAVEL_M].forEach((value, i) => {
       qpos[i] = value;
       ctrl[i] = value;
     });
@@ -89,26 +92,31 @@ export class Simulation {
     return qpos[ARM_JOINTS.length]! + qpos[ARM_JOINTS.length + 1]!;
   }
 
-  /** Where the controllers are to be at the end of the next `advance`; radians, metres between the fingers. */
-  command(positions: readonly number[], gripperWidthM: number): void {
-    const finger = Math.min(FINGER_TRAVEL_M, Math.max(0, gripperWidthM / 2));
-    this.#goal = [...positions, finger, finger];
+  /** Where the arm's controllers are to be so many seconds from now, radians: their targets go there evenly from where they are. */
+  moveArm(positions: readonly number[], overS: number): void {
+    this.#from = this.#target;
+    this.#goal = [...positions];
+    this.#stepsToGoal = Math.max(1, Math.round(overS / TIMESTEP_S));
+    this.#stepsDone = 0;
   }
 
-  /** Runs the physics; targets of the arm go evenly from the last command to this one, those of the gripper at once. */
+  /** Metres between the fingers, as fast as they go. */
+  moveGripper(widthM: number): void {
+    this.#finger = Math.min(FINGER_TRAVEL_M, Math.max(0, widthM / 2));
+  }
+
+  /** Runs the physics. */
   advance(seconds: number): void {
     const count = Math.max(1, Math.round(seconds / TIMESTEP_S));
-    const from = this.#target;
-    for (let step = 1; step <= count; step++) {
+    for (let step = 0; step < count; step++) {
       const { ctrl } = this.#state();
-      for (let i = 0; i < this.#goal.length; i++) {
-        const share = i < ARM_JOINTS.length ? step / count : 1;
-        ctrl[i] = from[i]! + share * (this.#goal[i]! - from[i]!);
-      }
+      const share = Math.min(1, ++this.#stepsDone / this.#stepsToGoal);
+      this.#target = this.#goal.map((goal, j) => this.#from[j]! + share * (goal - this.#from[j]!));
+      ctrl.set(this.#target);
+      ctrl.fill(this.#finger, ARM_JOINTS.length);
       this.#mj.mj_step(this.#model, this.#data);
       this.#steps++;
     }
-    this.#target = this.#goal;
   }
 
   /** Of an object, a receptacle, or the hand. @throws InputError `simulation.body` for a name that is not in the scene. */

@@ -2,8 +2,8 @@ import type { Arm } from '../core/arm.js';
 import { armActuators, armBodies, FINGER_JOINTS } from './arm-mjcf.js';
 import { WALL_M, type Scene, type SceneObject, type SceneReceptacle } from './scene.js';
 
-/** Seconds of one step of the physics. */
-export const TIMESTEP_S = 0.004;
+/** Seconds of one step of the physics: a whole number of them is a control step at 15 Hz. */
+export const TIMESTEP_S = 1 / 240;
 
 const TABLE = { center: [0.45, 0, -0.02], halfSize: [0.55, 0.75, 0.02] } as const;
 

@@ -95,7 +95,8 @@ describe('the simulated arm', () => {
     const scene = drawScene(config, 3);
     await within(scene, (simulation) => {
       for (let i = 0; i < 15; i++) {
-        simulation.command(scene.startJoints, 0.08);
+        simulation.moveArm(scene.startJoints, PERIOD_S);
+        simulation.moveGripper(0.08);
         simulation.advance(PERIOD_S);
       }
       simulation.joints.positions.forEach((q, j) => {
@@ -114,10 +115,11 @@ describe('the simulated arm', () => {
     const scene = drawScene(config, 3);
     await within(scene, (simulation) => {
       const before = simulation.joints.positions[0]!;
-      simulation.command(
+      simulation.moveArm(
         scene.startJoints.map((q, j) => (j === 0 ? q + 2 : q)),
-        0.08,
+        PERIOD_S,
       );
+      simulation.moveGripper(0.08);
       simulation.advance(PERIOD_S);
       expect(simulation.joints.positions[0]! - before).toBeLessThan(0.5);
     });
@@ -216,7 +218,8 @@ describe('the scripted expert', () => {
             expect(Math.abs(q - before[j]!) / PERIOD_S).toBeLessThanOrEqual(velocity);
           });
           before = positions;
-          simulation.command(positions, gripperWidthM);
+          simulation.moveArm(positions, PERIOD_S);
+          simulation.moveGripper(gripperWidthM);
           simulation.advance(PERIOD_S);
         }
         for (let i = 0; i < 8; i++) simulation.advance(PERIOD_S);

@@ -47,7 +47,8 @@ export async function benchSimulator(arm: Arm, config: SceneConfig, scenes: numb
         const next = clock('expert', () => expert.next());
         if (next.done) break;
         clock('physics', () => {
-          simulation.command(next.value.positions, next.value.gripperWidthM);
+          simulation.moveArm(next.value.positions, PERIOD_S);
+          simulation.moveGripper(next.value.gripperWidthM);
           simulation.advance(PERIOD_S);
         });
         const pictures = clock('pictures', () =>

@@ -2,22 +2,28 @@ import { Command, Option } from 'commander';
 import { evaluatePredictions, type PredictionsReport } from '../../evaluation/predictions.js';
 import type { MetricVariant } from '../../evaluation/metrics.js';
 import { writeAtomically } from '../../files/atomic-file.js';
+import { evaluateEpisodesCommand } from './evaluate-episodes.js';
 import { readText } from '../input-file.js';
 import { printTable, say, toJson } from '../terminal.js';
 
 export function evaluateCommand(): Command {
-  return new Command('evaluate').description('score predictions').addCommand(
-    new Command('predictions')
-      .description('ADE, FDE and PWT of a predictions.jsonl against the truth it holds')
-      .argument('<file>', 'one JSON object a line, as the published evaluation writes them')
-      .addOption(
-        new Option('--variant <name>', 'the paper (appendix C.4) or the released script')
-          .choices(['paper', 'released'])
-          .default('paper'),
-      )
-      .option('--json <file>', 'write the result; - for stdout')
-      .action(run),
-  );
+  return new Command('evaluate')
+    .description('score predictions, or the closed loop in the simulator')
+    .addCommand(evaluatePredictionsCommand())
+    .addCommand(evaluateEpisodesCommand());
+}
+
+function evaluatePredictionsCommand(): Command {
+  return new Command('predictions')
+    .description('ADE, FDE and PWT of a predictions.jsonl against the truth it holds')
+    .argument('<file>', 'one JSON object a line, as the published evaluation writes them')
+    .addOption(
+      new Option('--variant <name>', 'the paper (appendix C.4) or the released script')
+        .choices(['paper', 'released'])
+        .default('paper'),
+    )
+    .option('--json <file>', 'write the result; - for stdout')
+    .action(run);
 }
 
 async function run(file: string, options: { readonly variant: MetricVariant; readonly json?: string }): Promise<void> {
