@@ -79,11 +79,7 @@ async function openForecaster(options: EpisodeModelOptions): Promise<{
   }
 }
 
-async function openPlanner({
-  planner: name,
-  model: modelOptions,
-  policyCameras,
-}: EpisodeModelOptions): Promise<{
+async function openPlanner({ planner: name, model: modelOptions, policyCameras }: EpisodeModelOptions): Promise<{
   readonly planner: ClosedLoopOptions['planner'];
   readonly close: () => Promise<void>;
 }> {

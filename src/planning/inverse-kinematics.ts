@@ -15,6 +15,8 @@ export interface PathOptions {
   readonly marginRad?: number;
   /** Largest change of a joint between two sampled poses, radians. */
   readonly maxJumpRad?: number;
+  /** Times as far apart as usual that poses are sampled: to find out whether there is a way. */
+  readonly coarseness?: number;
 }
 
 export interface JointPath {
@@ -23,6 +25,9 @@ export interface JointPath {
   /** Distance of the tool from its pose, metres and radians. */
   readonly residuals: readonly { readonly m: number; readonly rad: number }[];
 }
+
+/** To find out whether there is a way, before the way itself is asked for. */
+export const ROUGHLY = { coarseness: 4, maxJumpRad: 0.6 } as const;
 
 const TOLERANCE_M = 0.002;
 const TOLERANCE_RAD = 0.02;
@@ -56,7 +61,7 @@ export function followPoses(
   start: readonly number[],
   options: PathOptions,
 ): JointPath {
-  const { tool } = options;
+  const { tool, coarseness = 1 } = options;
   if (arm.kinematics === 'none') {
     throw new InputError({
       code: 'plan.kinematics',
@@ -70,7 +75,7 @@ export function followPoses(
   let q: readonly number[] = start;
   poses.forEach((goal, k) => {
     const { m, rad } = poseError(pose, goal);
-    const samples = Math.max(1, Math.ceil(Math.max(m / SAMPLE_M, rad / SAMPLE_RAD)));
+    const samples = Math.max(1, Math.ceil(Math.max(m / SAMPLE_M, rad / SAMPLE_RAD) / coarseness));
     for (let i = 1; i <= samples; i++) {
       const from = interpolate(pose, goal, (i - 1) / samples);
       q = advance(arm, k, from, interpolate(pose, goal, i / samples), q, options, REFINEMENTS);

@@ -5,7 +5,7 @@ import type { GripperConvention } from '../core/gripper.js';
 import type { Nanoseconds } from '../core/time.js';
 import { distance, type Vector3 } from '../core/vector.js';
 import { transformPoint, type Transform } from '../geometry/transform.js';
-import { followPoses, toolPose } from './inverse-kinematics.js';
+import { followPoses, ROUGHLY, toolPose } from './inverse-kinematics.js';
 import { carriedPoses, rigidMotionOf } from './rigid-motion.js';
 import { straightTo, timed, type ToolArm } from './tool-path.js';
 import { topGrasps, type TopGrasp } from './top-grasp.js';
@@ -168,7 +168,7 @@ export class RigidMotionPlanner {
     const reachable = grasps.flatMap((grasp) => {
       const way = [raised(grasp.pose, ABOVE_M), grasp.pose, ...this.#carriedFrom(grasp.pose, seen)];
       try {
-        const { positions } = followPoses(arm, way, joints, { tool });
+        const { positions } = followPoses(arm, way, joints, { tool, ...ROUGHLY });
         return [{ grasp, turned: Math.max(...positions.map((q) => Math.abs(q[6]! - joints[6]!))) }];
       } catch (error) {
         if (error instanceof InputError) return [];

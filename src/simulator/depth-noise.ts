@@ -28,7 +28,10 @@ export const RGBD_NOISE: DepthNoise = {
 /** Neighbouring depths that differ by more than this share of themselves are an edge. */
 const EDGE = 0.03;
 
-const LEVELS = 4096;
+/** A draw has 32 bits: the upper ones choose the noise, the lower ones whether the pixel is lost. */
+const LEVEL_BITS = 12;
+const LEVELS = 1 << LEVEL_BITS;
+const LOSS_LEVELS = 2 ** (32 - LEVEL_BITS);
 /**
  * Standard normal numbers out of uniform ones: the logistic distribution's quantiles, which are near enough, in steps that a millimetre of rounding
  * hides.
@@ -41,25 +44,28 @@ const QUANTILES = Float32Array.from({ length: LEVELS }, (_, i) => {
 /** True depth with noise and holes; the same seed gives the same picture. NaN marks holes. */
 export function withNoise({ width, height, data }: DepthImage, noise: DepthNoise, seed: number): DepthImage {
   const random = seededRandom(seed);
+  const { sigmaAt1M, stepM, nearestM, furthestM } = noise;
+  const [edgeLoss, loss] = [noise.edgeLoss * LOSS_LEVELS, noise.loss * LOSS_LEVELS];
   const noisy = new Float32Array(data.length);
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at++) {
       const z = data[at]!;
       // Drawn for every pixel, so that one that is lost does not change the others.
-      const draw = random();
-      const lost = random();
+      const draw = random() * LEVELS;
+      const level = Math.floor(draw);
+      const lost = (draw - level) * LOSS_LEVELS;
       const near = EDGE * z;
       const isEdge =
         (x > 0 && !(Math.abs(z - data[at - 1]!) <= near)) ||
         (x < width - 1 && !(Math.abs(z - data[at + 1]!) <= near)) ||
         (y > 0 && !(Math.abs(z - data[at - width]!) <= near)) ||
         (y < height - 1 && !(Math.abs(z - data[at + width]!) <= near));
-      if (!(z >= noise.nearestM && z <= noise.furthestM) || lost < (isEdge ? noise.edgeLoss : noise.loss)) {
+      if (!(z >= nearestM && z <= furthestM) || lost < (isEdge ? edgeLoss : loss)) {
         noisy[at] = Number.NaN;
         continue;
       }
-      const measured = z + noise.sigmaAt1M * z * z * QUANTILES[Math.floor(draw * LEVELS)]!;
-      noisy[at] = Math.round(measured / noise.stepM) * noise.stepM;
+      const measured = z + sigmaAt1M * z * z * QUANTILES[level]!;
+      noisy[at] = Math.round(measured / stepM) * stepM;
     }
   }
   return { width, height, data: noisy };

@@ -5,7 +5,7 @@ import type { Vector3 } from '../core/vector.js';
 import { prepareLimits } from '../execution/limiter.js';
 import { FRANKA_HAND_TCP } from '../geometry/franka-kinematics.js';
 import { multiplyQuaternions, rotate, type Quaternion, type Transform } from '../geometry/transform.js';
-import { followPoses, toolPose } from '../planning/inverse-kinematics.js';
+import { followPoses, ROUGHLY, toolPose } from '../planning/inverse-kinematics.js';
 import { straightTo, timed, type ToolArm } from '../planning/tool-path.js';
 import { WALL_M, yawRotation, type SceneObject, type SceneReceptacle } from './scene.js';
 import type { Simulation } from './simulation.js';
@@ -168,7 +168,7 @@ function graspOf(
 /** How far the last joint goes on a way, radians; null where the arm cannot follow it. */
 function turnOnTheWay(arm: Arm, way: readonly Transform[], joints: readonly number[]): number | null {
   try {
-    const { positions } = followPoses(arm, way, joints, { tool: FRANKA_HAND_TCP });
+    const { positions } = followPoses(arm, way, joints, { tool: FRANKA_HAND_TCP, ...ROUGHLY });
     return Math.max(...positions.map((q) => Math.abs(q[6]! - joints[6]!)));
   } catch (error) {
     if (error instanceof InputError) return null;

@@ -33,14 +33,15 @@ const SHADOW_CENTER: Vector3 = [0.42, 0, 0.1];
 const SHADOW_HALF_M = 0.75;
 const NEAR_M = 0.01;
 
-/** Takes pictures; keeps its buffers from one to the next. */
+/** Takes pictures of one scene; what rays meet of things that cannot move is kept for as long as these rays stay the same. */
 export class Renderer {
-  readonly #shadow: Hits = { distance: new Float32Array(SHADOW_SIZE ** 2), geom: new Int16Array(SHADOW_SIZE ** 2) };
+  readonly #shadows = new Caster();
+  readonly #casters: Caster[] = [];
 
   /** The same moment from several cameras. */
   render(geoms: readonly VisibleGeom[], views: readonly View[], light: Light): Rendered[] {
     const shadows = this.#castShadows(geoms, light);
-    return views.map((view) => picture(geoms, view, light, shadows));
+    return views.map((view, k) => picture(geoms, view, light, shadows, (this.#casters[k] ??= new Caster())));
   }
 
   #castShadows(geoms: readonly VisibleGeom[], { direction: d }: Light): Shadows {
@@ -59,18 +60,60 @@ export class Renderer {
       down: y.map((v) => v * step),
       isParallel: true,
     };
-    cast(geoms, rays, this.#shadow, (geom) => {
+    const hits = this.#shadows.cast(geoms, rays, (geom) => {
       const all = corners(geom);
       const along = (axis: Vector3): number[] =>
         all.map((p) => axis.reduce((sum, v, i) => sum + v * (p[i]! - corner[i]!), 0) / step);
       const [us, vs] = [along(x), along(y)];
       return [Math.min(...us), Math.max(...us), Math.min(...vs), Math.max(...vs)];
     });
-    return { hits: this.#shadow, size: SHADOW_SIZE, corner, x, y, step, direction: d };
+    return { hits, size: SHADOW_SIZE, corner, x, y, step, direction: d };
   }
 }
 
-function picture(geoms: readonly VisibleGeom[], view: View, light: Light, shadows: Shadows): Rendered {
+type BoundsOf = (geom: VisibleGeom) => Bounds | null;
+
+/** Casts rays again and again. */
+class Caster {
+  #rays: Rays | null = null;
+  /** Of the geoms that cannot move; null until rays have come twice. */
+  #fixed: Hits | null = null;
+  #distance = new Float32Array(0);
+
+  /** @returns distances that the next call overwrites. */
+  cast(geoms: readonly VisibleGeom[], rays: Rays, boundsOf: BoundsOf): Hits {
+    const size = rays.width * rays.height;
+    if (this.#distance.length !== size) this.#distance = new Float32Array(size);
+    const hits: Hits = { distance: this.#distance, geom: new Int16Array(size) };
+    if (!this.#rays || !areSame(this.#rays, rays)) {
+      this.#rays = rays;
+      this.#fixed = null;
+      castInto(nothing(hits), geoms, rays, boundsOf, () => true);
+      return hits;
+    }
+    if (!this.#fixed) {
+      this.#fixed = nothing({ distance: new Float32Array(size), geom: new Int16Array(size) });
+      castInto(this.#fixed, geoms, rays, boundsOf, ({ isFixed }) => isFixed);
+    }
+    hits.distance.set(this.#fixed.distance);
+    hits.geom.set(this.#fixed.geom);
+    castInto(hits, geoms, rays, boundsOf, ({ isFixed }) => !isFixed);
+    return hits;
+  }
+}
+
+function nothing(hits: Hits): Hits {
+  hits.distance.fill(Infinity);
+  hits.geom.fill(-1);
+  return hits;
+}
+
+function areSame(a: Rays, b: Rays): boolean {
+  const same = (p: readonly number[], q: readonly number[]): boolean => p.every((value, i) => value === q[i]);
+  return same(a.origin, b.origin) && same(a.base, b.base) && same(a.right, b.right) && same(a.down, b.down);
+}
+
+function picture(geoms: readonly VisibleGeom[], view: View, light: Light, shadows: Shadows, caster: Caster): Rendered {
   const { width, height, focal, center, pose } = view;
   const R = matrixOf(pose.rotation);
   const column = (i: 0 | 1 | 2): number[] => [R[0][i], R[1][i], R[2][i]];
@@ -84,13 +127,18 @@ function picture(geoms: readonly VisibleGeom[], view: View, light: Light, shadow
     down: down.map((x) => x / focal),
     isParallel: false,
   };
-  const hits: Hits = { distance: new Float32Array(width * height), geom: new Int16Array(width * height) };
-  cast(geoms, rays, hits, (geom) => perspectiveBounds(geom, view, R));
+  const hits = caster.cast(geoms, rays, (geom) => perspectiveBounds(geom, view, R));
   return {
     color: { width, height, data: shade(geoms, rays, hits, light, shadows) },
-    depth: { width, height, data: hits.distance.map((d) => (d === Infinity ? Number.NaN : d)) },
+    depth: { width, height, data: depthOf(hits) },
     segmentation: hits.geom,
   };
+}
+
+function depthOf({ distance }: Hits): Float32Array {
+  const depth = new Float32Array(distance.length);
+  for (let i = 0; i < depth.length; i++) depth[i] = distance[i] === Infinity ? Number.NaN : distance[i]!;
+  return depth;
 }
 
 type Bounds = readonly [left: number, right: number, top: number, bottom: number];
@@ -140,16 +188,16 @@ function perspectiveBounds(
   return [center[0] + focal * left, center[0] + focal * right, center[1] + focal * top, center[1] + focal * bottom];
 }
 
-function cast(
-  geoms: readonly VisibleGeom[],
-  rays: Rays,
+/** Adds what the rays meet of some geoms to what they have met; of equals the one that was there stays. */
+function castInto(
   { distance, geom: ids }: Hits,
-  boundsOf: (geom: VisibleGeom) => Bounds | null,
+  geoms: readonly VisibleGeom[],
+  { width, height, origin, base, right, down, isParallel }: Rays,
+  boundsOf: BoundsOf,
+  isAsked: (geom: VisibleGeom) => boolean,
 ): void {
-  const { width, height, origin, base, right, down, isParallel } = rays;
-  distance.fill(Infinity);
-  ids.fill(-1);
   geoms.forEach((geom, id) => {
+    if (!isAsked(geom)) return;
     const bounds = boundsOf(geom);
     if (!bounds) return;
     const u0 = Math.max(0, Math.floor(bounds[0]));
@@ -297,16 +345,7 @@ const sphere = (ox: number, oy: number, oz: number, dx: number, dy: number, dz: 
 };
 
 /** The mantle of a cylinder about z, without its ends. */
-const mantle = (
-  ox: number,
-  oy: number,
-  oz: number,
-  dx: number,
-  dy: number,
-  dz: number,
-  r: number,
-  half: number,
-): number => {
+const mantle: Intersect = (ox, oy, oz, dx, dy, dz, r, half) => {
   const A = dx * dx + dy * dy;
   const B = ox * dx + oy * dy;
   const C = ox * ox + oy * oy - r * r;
@@ -320,6 +359,10 @@ const mantle = (
 };
 
 const cylinder: Intersect = (ox, oy, oz, dx, dy, dz, r, half) => {
+  const A = dx * dx + dy * dy;
+  const B = ox * dx + oy * dy;
+  // Most rays pass by: what misses the endless cylinder misses the ends too.
+  if (A > 0 && B * B < A * (ox * ox + oy * oy - r * r)) return Infinity;
   let t = mantle(ox, oy, oz, dx, dy, dz, r, half);
   if (dz === 0) return t;
   for (const end of [-half, half]) {
@@ -329,9 +372,23 @@ const cylinder: Intersect = (ox, oy, oz, dx, dy, dz, r, half) => {
   return t;
 };
 
-const capsule: Intersect = (ox, oy, oz, dx, dy, dz, r, half) =>
-  Math.min(
+const capsule: Intersect = (ox, oy, oz, dx, dy, dz, r, half) => {
+  const A = dx * dx + dy * dy;
+  const B = ox * dx + oy * dy;
+  const C = ox * ox + oy * oy - r * r;
+  const D = B * B - A * C;
+  if (A > 0 && D < 0) return Infinity;
+  if (A > 0 && C > 0) {
+    // From outside the endless cylinder: the ray enters it on the mantle, or beyond one end, and then only that end's sphere can be met.
+    const near = (-B - Math.sqrt(D)) / A;
+    if (near <= 0) return Infinity;
+    const z = oz + near * dz;
+    if (Math.abs(z) <= half) return near;
+    return sphere(ox, oy, oz - (z > 0 ? half : -half), dx, dy, dz, r);
+  }
+  return Math.min(
     mantle(ox, oy, oz, dx, dy, dz, r, half),
     sphere(ox, oy, oz - half, dx, dy, dz, r),
     sphere(ox, oy, oz + half, dx, dy, dz, r),
   );
+};

@@ -18,6 +18,7 @@ import {
 const range = z
   .tuple([z.number(), z.number()])
   .refine(([low, high]) => low <= high, 'the first number must not be above the second');
+const share = range.refine(([low, high]) => low >= 0 && high <= 1, 'shares lie between 0 and 1');
 const positiveRange = range.refine(([low]) => low > 0, 'sizes must be above 0');
 const counts = z
   .tuple([z.number().int().positive(), z.number().int().positive()])
@@ -55,7 +56,7 @@ export const sceneConfigSchema = z
     colors: z.record(z.string(), color),
     table: z.strictObject({ x: range, y: range, gapM: z.number().nonnegative(), colors: z.array(color).min(1) }),
     arm: z.strictObject({ start: z.array(z.number()).length(7), jitterRad: z.number().nonnegative() }),
-    light: z.strictObject({ elevationDeg: range, azimuthDeg: range, ambient: range }),
+    light: z.strictObject({ elevationDeg: range, azimuthDeg: range, ambient: share }),
     cameras: z
       .object({ size: z.tuple([z.number().int().positive(), z.number().int().positive()]) })
       .catchall(cameraSchema),

@@ -43,66 +43,135 @@ const BACKGROUND: Vector3 = [0.55, 0.6, 0.66];
 /** A surface does not shade itself. */
 const SHADOW_BIAS_M = 0.012;
 const GAMMA_STEPS = 1024;
-/** Linear light to bytes. */
-const TO_BYTE = Uint8Array.from({ length: GAMMA_STEPS + 1 }, (_, i) =>
-  Math.round(255 * (i / GAMMA_STEPS) ** (1 / 2.2)),
+/** Linear light to bytes; what is brighter than white is white. */
+const TO_BYTE = Uint8Array.from({ length: 2 * GAMMA_STEPS }, (_, i) =>
+  Math.min(255, Math.round(255 * (i / GAMMA_STEPS) ** (1 / 2.2))),
 );
-/** Bytes of red, green and blue of every pixel. */
+/**
+ * Bytes of red, green and blue of every pixel. Pixels of one row that show the same geom are done together: everything that is asked of a point on its
+ * ray is then linear in the pixel, times the distance.
+ */
 export function shade(
   geoms: readonly VisibleGeom[],
   rays: Rays,
   { distance, geom: ids }: Hits,
-  light: Light,
+  { direction: L, ambient }: Light,
   shadows: Shadows,
 ): Uint8Array {
   const { width, height } = rays;
-  const [originX, originY, originZ] = rays.origin as Vector3;
-  const [baseX, baseY, baseZ] = rays.base as Vector3;
-  const [rightX, rightY, rightZ] = rays.right as Vector3;
-  const [downX, downY, downZ] = rays.down as Vector3;
   const data = new Uint8Array(width * height * 3);
   const background = BACKGROUND.map((c) => Math.round(255 * c));
-  const L = light.direction;
-  const { ambient } = light;
   const direct = 1 - ambient;
   const normal = new Float64Array(3);
   const faces = geoms.map((geom) => (geom.shape === 'box' ? boxFaces(geom, L) : null));
   // Linear, and a little brighter than what a surface of this colour sends back.
   const linear = geoms.map(({ color }) => Float64Array.from(color, (c) => c ** 2.2 * 1.15 * GAMMA_STEPS));
+  const { size, step, x: ex, y: ey, direction: d, corner } = shadows;
+  const lit = shadows.hits.distance;
+  // Along an axis: of the rays' origin, of the ray of pixel (0, 0), and what a pixel to the right and one down add to it.
+  const along = (axis: ArrayLike<number>, from: readonly number[], scale: number): readonly number[] => [
+    dot(axis, difference(rays.origin, from)) * scale,
+    dot(axis, rays.base) * scale,
+    dot(axis, rays.right) * scale,
+    dot(axis, rays.down) * scale,
+  ];
+  const [su, suBase, suRight, suDown] = along(ex, corner, 1 / step) as Four;
+  const [sv, svBase, svRight, svDown] = along(ey, corner, 1 / step) as Four;
+  const [sd, sdBase, sdRight, sdDown] = along(d, corner, -1) as Four;
+  const boxes = geoms.map(({ shape, size: half, rotation: m, position }) =>
+    shape === 'box'
+      ? [0, 1, 2].map((axis) => along([m[axis]!, m[3 + axis]!, m[6 + axis]!], [...position], 1 / half[axis]!))
+      : null,
+  );
+  const [originX, originY, originZ] = rays.origin as Vector3;
+  const [baseX, baseY, baseZ] = rays.base as Vector3;
+  const [rightX, rightY, rightZ] = rays.right as Vector3;
+  const [downX, downY, downZ] = rays.down as Vector3;
   for (let v = 0, at = 0; v < height; v++) {
-    for (let u = 0; u < width; u++, at++) {
+    const rowU = suBase + v * suDown;
+    const rowV = svBase + v * svDown;
+    const rowD = sdBase + v * sdDown;
+    for (let u = 0; u < width;) {
       const id = ids[at]!;
+      let end = u + 1;
+      for (let next = at + 1; end < width && ids[next] === id; next++) end++;
       if (id < 0) {
-        for (let c = 0; c < 3; c++) data[3 * at + c] = background[c]!;
+        for (; u < end; u++, at++) for (let c = 0; c < 3; c++) data[3 * at + c] = background[c]!;
         continue;
       }
       const geom = geoms[id]!;
-      const t = distance[at]!;
-      const x = originX + t * (baseX + u * rightX + v * downX);
-      const y = originY + t * (baseY + u * rightY + v * downY);
-      const z = originZ + t * (baseZ + u * rightZ + v * downZ);
-      const ofBox = faces[id];
-      let toLight: number;
-      let up: number;
-      if (ofBox) {
-        const face = 2 * faceAt(geom, x, y, z);
-        toLight = ofBox[face]!;
-        up = ofBox[face + 1]!;
-      } else {
-        normalAt(geom, x, y, z, normal);
-        toLight = normal[0]! * L[0] + normal[1]! * L[1] + normal[2]! * L[2];
-        up = normal[2]!;
+      const [red, green, blue] = linear[id] as unknown as Vector3;
+      const face = faces[id];
+      const box = boxes[id];
+      const [a, aBase, aRight, aDown] = (box?.[0] ?? NO_AXIS) as Four;
+      const [b, bBase, bRight, bDown] = (box?.[1] ?? NO_AXIS) as Four;
+      const [c, cBase, cRight, cDown] = (box?.[2] ?? NO_AXIS) as Four;
+      const rowA = aBase + v * aDown;
+      const rowB = bBase + v * bDown;
+      const rowC = cBase + v * cDown;
+      for (; u < end; u++, at++) {
+        const t = distance[at]!;
+        let toLight: number;
+        let up: number;
+        if (face) {
+          // The face of a box that a point on it is on: where it is furthest out.
+          const pa = a + t * (rowA + u * aRight);
+          const pb = b + t * (rowB + u * bRight);
+          const pc = c + t * (rowC + u * cRight);
+          const fa = Math.abs(pa);
+          const fb = Math.abs(pb);
+          const fc = Math.abs(pc);
+          const side = fa >= fb && fa >= fc ? (pa > 0 ? 2 : 0) : fb >= fc ? (pb > 0 ? 6 : 4) : pc > 0 ? 10 : 8;
+          toLight = face[side]!;
+          up = face[side + 1]!;
+        } else {
+          const x = originX + t * (baseX + u * rightX + v * downX);
+          const y = originY + t * (baseY + u * rightY + v * downY);
+          const z = originZ + t * (baseZ + u * rightZ + v * downZ);
+          normalAt(geom, x, y, z, normal);
+          toLight = normal[0]! * L[0] + normal[1]! * L[1] + normal[2]! * L[2];
+          up = normal[2]!;
+        }
+        // The sky is brighter than the ground.
+        let strength = ambient * (0.75 + 0.25 * up);
+        if (toLight > 0) {
+          // 1 in the light, 0 in the shadow, between them at its edge: the four nearest rays from the light are asked.
+          const shadowU = su + t * (rowU + u * suRight);
+          const shadowV = sv + t * (rowV + u * svRight);
+          let light = 1;
+          if (shadowU >= 0 && shadowV >= 0 && shadowU < size - 1 && shadowV < size - 1) {
+            const away = sd + t * (rowD + u * sdRight) - SHADOW_BIAS_M;
+            const iu = shadowU | 0;
+            const iv = shadowV | 0;
+            const fu = shadowU - iu;
+            const fv = shadowV - iv;
+            const cell = iv * size + iu;
+            light =
+              (lit[cell]! >= away ? (1 - fu) * (1 - fv) : 0) +
+              (lit[cell + 1]! >= away ? fu * (1 - fv) : 0) +
+              (lit[cell + size]! >= away ? (1 - fu) * fv : 0) +
+              (lit[cell + size + 1]! >= away ? fu * fv : 0);
+          }
+          strength += direct * toLight * light;
+        }
+        data[3 * at] = TO_BYTE[(red * strength) | 0]!;
+        data[3 * at + 1] = TO_BYTE[(green * strength) | 0]!;
+        data[3 * at + 2] = TO_BYTE[(blue * strength) | 0]!;
       }
-      const lit = toLight > 0 ? toLight * brightness(shadows, x, y, z) : 0;
-      // The sky is brighter than the ground.
-      const strength = ambient * (0.75 + 0.25 * up) + direct * lit;
-      const rgb = linear[id]!;
-      data[3 * at] = TO_BYTE[Math.min(GAMMA_STEPS, (rgb[0]! * strength) | 0)]!;
-      data[3 * at + 1] = TO_BYTE[Math.min(GAMMA_STEPS, (rgb[1]! * strength) | 0)]!;
-      data[3 * at + 2] = TO_BYTE[Math.min(GAMMA_STEPS, (rgb[2]! * strength) | 0)]!;
     }
   }
   return data;
+}
+
+type Four = readonly [number, number, number, number];
+const NO_AXIS: Four = [0, 0, 0, 0];
+
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  return a[0]! * b[0]! + a[1]! * b[1]! + a[2]! * b[2]!;
+}
+
+function difference(a: readonly number[], b: readonly number[]): number[] {
+  return a.map((value, i) => value - b[i]!);
 }
 
 /** Of each face of a box (-x, +x, -y, +y, -z, +z): how much it looks to the light, and up. */
@@ -115,22 +184,6 @@ function boxFaces({ rotation: m }: VisibleGeom, L: Vector3): Float64Array {
       ]),
     ),
   );
-}
-
-/** The face of a box that a point on it is on. */
-function faceAt({ size, rotation: m, position: p }: VisibleGeom, x: number, y: number, z: number): number {
-  const wx = x - p[0]!;
-  const wy = y - p[1]!;
-  const wz = z - p[2]!;
-  const a = (m[0]! * wx + m[3]! * wy + m[6]! * wz) / size[0];
-  const b = (m[1]! * wx + m[4]! * wy + m[7]! * wz) / size[1];
-  const c = (m[2]! * wx + m[5]! * wy + m[8]! * wz) / size[2];
-  const fa = Math.abs(a);
-  const fb = Math.abs(b);
-  const fc = Math.abs(c);
-  if (fa >= fb && fa >= fc) return a > 0 ? 1 : 0;
-  if (fb >= fc) return b > 0 ? 3 : 2;
-  return c > 0 ? 5 : 4;
 }
 
 /** Outward normal of a round shape at a point on it. */
@@ -168,32 +221,4 @@ function normalAt(
   }
   const length = Math.sqrt(nx * nx + ny * ny + nz * nz) || 1;
   for (let i = 0; i < 3; i++) out[i] = (m[3 * i]! * nx + m[3 * i + 1]! * ny + m[3 * i + 2]! * nz) / length;
-}
-
-/** 1 in the light, 0 in the shadow, between them at its edge: the four nearest rays from the light are asked. */
-function brightness(
-  { hits, size, corner, x: ex, y: ey, step, direction: d }: Shadows,
-  x: number,
-  y: number,
-  z: number,
-): number {
-  const wx = x - corner[0]!;
-  const wy = y - corner[1]!;
-  const wz = z - corner[2]!;
-  const u = (wx * ex[0] + wy * ex[1] + wz * ex[2]) / step;
-  const v = (wx * ey[0] + wy * ey[1] + wz * ey[2]) / step;
-  if (u < 0 || v < 0 || u >= size - 1 || v >= size - 1) return 1;
-  const away = -(wx * d[0] + wy * d[1] + wz * d[2]) - SHADOW_BIAS_M;
-  const iu = Math.floor(u);
-  const iv = Math.floor(v);
-  const fu = u - iu;
-  const fv = v - iv;
-  const at = iv * size + iu;
-  const { distance } = hits;
-  let light = 0;
-  if (distance[at]! >= away) light += (1 - fu) * (1 - fv);
-  if (distance[at + 1]! >= away) light += fu * (1 - fv);
-  if (distance[at + size]! >= away) light += (1 - fu) * fv;
-  if (distance[at + size + 1]! >= away) light += fu * fv;
-  return light;
 }

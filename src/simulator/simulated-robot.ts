@@ -102,7 +102,9 @@ export class SimulatedRobot {
     if (!seen) return null;
     const { width, height } = this.#simulation.scene.cameras.find(({ name }) => name === camera)!;
     const isPart = this.#geoms.map((name) => name === thing || name.startsWith(`${thing}_`));
-    return { width, height, data: Uint8Array.from(seen.ids, (id) => (isPart[id] ? 1 : 0)) };
+    const data = new Uint8Array(width * height);
+    for (let i = 0; i < data.length; i++) data[i] = isPart[seen.ids[i]!] === true ? 1 : 0;
+    return { width, height, data };
   }
 
   close(): void {
@@ -239,6 +241,8 @@ function rawImage(
 
 /** 0 where there is no depth (REP 118). */
 function millimetres({ data }: DepthImage): Uint16Array {
+  const codes = new Uint16Array(data.length);
   // NaN becomes 0 on its own.
-  return Uint16Array.from(data, (metres) => Math.min(65_535, Math.round(1000 * metres)));
+  for (let i = 0; i < codes.length; i++) codes[i] = Math.min(65_535, Math.round(1000 * data[i]!));
+  return codes;
 }

@@ -15,6 +15,8 @@ export interface VisibleGeom {
   /** Half sizes of a box; radius of a sphere; radius and half length of the others. */
   readonly size: Vector3;
   readonly color: Vector3;
+  /** It is a part of the world, and never moves. */
+  readonly isFixed: boolean;
   /** Centre, and rotation row-major, in the world. */
   readonly position: Float64Array;
   readonly rotation: Float64Array;
@@ -253,6 +255,8 @@ export class Simulation {
       readonly geom_type: Int32Array;
       readonly geom_size: Float64Array;
       readonly geom_rgba: Float32Array;
+      readonly geom_bodyid: Int32Array;
+      readonly body_weldid: Int32Array;
     };
     return Array.from({ length: model.ngeom }, (_, id) => {
       const three = (of: ArrayLike<number>, width: number): Vector3 => [
@@ -265,6 +269,7 @@ export class Simulation {
         shape: SHAPES[model.geom_type[id]!]!,
         size: three(model.geom_size, 3),
         color: three(model.geom_rgba, 4),
+        isFixed: model.body_weldid[model.geom_bodyid[id]!] === 0,
       };
     });
   }

@@ -323,11 +323,11 @@ function pythonLikeJson(value: unknown): string {
 
 function packed({ width, height, data }: DepthImage): RgbImage {
   const out = new Uint8Array(width * height * 3);
-  data.forEach((metres, i) => {
-    const [high, low] = packDepth(metres);
-    out[i * 3] = high;
-    out[i * 3 + 1] = low;
-  });
+  for (let i = 0; i < data.length; i++) {
+    const code = packDepth(data[i]!);
+    out[i * 3] = code >> 8;
+    out[i * 3 + 1] = code & 255;
+  }
   return { width, height, data: out };
 }
 

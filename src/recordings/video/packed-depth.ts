@@ -17,11 +17,10 @@ export function unpackDepth(red: number, green: number): number {
   return code === 0 ? 0 : ((code - 1) / HIGHEST) * RANGE_M + NEAREST_M;
 }
 
-/** Red and green for a depth in metres; 0, 0 for what lies outside the range. */
-export function packDepth(metres: number): readonly [number, number] {
-  if (!(metres >= NEAREST_M && metres <= NEAREST_M + RANGE_M)) return [0, 0];
-  const code = Math.trunc(((metres - NEAREST_M) / RANGE_M) * HIGHEST + 1);
-  return [code >> 8, code & 255];
+/** The 16 bits for a depth in metres, red the high byte and green the low one; 0 for what lies outside the range. */
+export function packDepth(metres: number): number {
+  if (!(metres >= NEAREST_M && metres <= NEAREST_M + RANGE_M)) return 0;
+  return Math.trunc(((metres - NEAREST_M) / RANGE_M) * HIGHEST + 1);
 }
 
 export function depthOfVideoFrame({ width, height, data }: RgbImage): DepthImage {
