@@ -54,6 +54,8 @@ export interface EpisodeParts {
   readonly planner: Planner;
   readonly execution: ExecutionStage;
   readonly forecastCamera: string;
+  /** As far as the robot knows. */
+  readonly isHolding: () => boolean;
 }
 
 export interface ClosedLoopOptions {
@@ -189,6 +191,7 @@ class Loop {
       planner: this.#planner,
       execution: this.#execution,
       forecastCamera: camera.name,
+      isHolding: () => this.#isHolding(),
     });
   }
 

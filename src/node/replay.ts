@@ -4,7 +4,7 @@ import { isKnownType } from '../bus/definitions.js';
 import { ConfigurationError, InputError, PlannerError } from '../core/errors.js';
 import type { PointTracks } from '../core/point-tracks.js';
 import { fromSeconds, toSeconds, type Nanoseconds } from '../core/time.js';
-import { distance, type Pixel } from '../core/vector.js';
+import type { Pixel } from '../core/vector.js';
 import { pointMotionMetrics, type Metrics, type ScoredPrediction } from '../evaluation/metrics.js';
 import { ChunkComparison, type ChunkFigures } from '../evaluation/chunk-comparison.js';
 import type { Forecaster } from '../forecasting/forecaster.js';
@@ -20,6 +20,7 @@ import { MILLIMETRES } from '../sensing/depth-image.js';
 import { FaultyRecording, needsPolicy, type FaultName, type InjectedFault } from './faults.js';
 import { AgreementMonitor, type AgreementFigures } from './agreement-monitor.js';
 import { findCameras, type CameraTopics } from './camera-topics.js';
+import { motionOf } from './episode-story.js';
 import type { LatencySummary } from './latencies.js';
 import { DEFAULT_INPUT_TOPICS, MAX_INTERVAL_S, MODEL_STEP_S, OUTPUT_TOPICS } from './planner-options.js';
 import { Planner, type PlannerResult } from './planner.js';
@@ -326,16 +327,6 @@ function recordTopics(recorder: Recorder, recording: Recording): void {
 
 function trackStepS({ stamps }: PointTracks): number {
   return stamps.length < 2 ? MODEL_STEP_S : toSeconds(stamps.at(-1)! - stamps[0]!) / (stamps.length - 1);
-}
-
-/** Longest way of any point from its start, metres. */
-function motionOf({ forecast }: PlannerResult): number {
-  return Math.max(
-    0,
-    ...forecast.positions.flatMap((track, p) =>
-      track.flatMap((point) => (point ? [distance(point, forecast.start[p]!)] : [])),
-    ),
-  );
 }
 
 function eitherBusy(a: Promise<void> | undefined, b: Promise<void> | undefined): Promise<void> | undefined {

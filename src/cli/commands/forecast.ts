@@ -18,7 +18,7 @@ import {
 import { interruptible } from '../interruption.js';
 import { modelOptions, withModelOptions, writeTrace, type ModelCommandOptions } from '../model-options.js';
 import { say, toJson } from '../terminal.js';
-import { overlayOf } from './replay.js';
+import { forecastOverlay } from '../forecast-overlay.js';
 
 interface ForecastCommandOptions extends ModelCommandOptions {
   readonly bundle?: string;
@@ -110,7 +110,8 @@ async function forecastOnce(
     throw failure instanceof Error ? failure : noForecast(clip);
   }
   await writeAtomically(options.out, `${toJson(forecastJson(outcome.highlight.forecast))}\n`);
-  const picture = options.image === undefined ? null : await overlayOf(outcome);
+  const { highlight } = outcome;
+  const picture = options.image === undefined ? null : await forecastOverlay(highlight, { truth: highlight.truth });
   if (picture) await writeAtomically(options.image!, picture);
   say(
     `${outcome.highlight.forecast.positions.length} points, ${forecaster.horizon} steps of ${outcome.highlight.forecast.stepS.toFixed(4)} s, written to ${options.out}`,

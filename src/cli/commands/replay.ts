@@ -8,12 +8,11 @@ import { ConfigurationError } from '../../core/errors.js';
 import { MAX_DELTA_RAD } from '../../execution/reference-command.js';
 import { FAULTS, parseFault, type InjectedFault } from '../../node/faults.js';
 import type { ExecutionReport, ReplayPolicy } from '../../node/replay-execution.js';
-import { replay, type ReplayOutcome, type ReplayReport } from '../../node/replay.js';
+import { replay, type ReplayReport } from '../../node/replay.js';
 import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { ActionExpertPolicy } from '../../planning/action-expert-policy.js';
 import { openRecording } from '../../recordings/open-recording.js';
-import { overlayPng } from '../../visualization/overlay.js';
 import {
   anyNumber,
   cameraClick,
@@ -33,6 +32,7 @@ import {
 } from '../forecasters.js';
 import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
 import type { Recording } from '../../recordings/recording.js';
+import { forecastOverlay } from '../forecast-overlay.js';
 import { interruptible } from '../interruption.js';
 import { makeFolder } from '../output-folder.js';
 import { printJson, progressBar, say, toJson } from '../terminal.js';
@@ -247,24 +247,12 @@ async function replayInto(
     }),
   ).finally(bar.stop);
   await writeAtomically(path.join(options.out, 'report.json'), `${toJson(outcome.report)}\n`);
-  const overlay = await overlayOf(outcome);
+  const { highlight } = outcome;
+  const overlay = highlight && (await forecastOverlay(highlight, { truth: highlight.truth }));
   // A picture of an earlier replay must not stand beside this report.
   if (overlay) await writeAtomically(path.join(options.out, 'overlay.png'), overlay);
   else await rm(path.join(options.out, 'overlay.png'), { force: true });
   return outcome.report;
-}
-
-export async function overlayOf({ highlight }: ReplayOutcome): Promise<Buffer | null> {
-  if (!highlight) return null;
-  const frame = highlight.observation.cameras.get(highlight.query.camera)!.at(-1)!;
-  return overlayPng({
-    image: await frame.color(),
-    camera: frame.model,
-    query: highlight.query,
-    forecast: highlight.forecast,
-    ...(highlight.truth && { truth: highlight.truth }),
-    caption: highlight.forecast.instruction,
-  });
 }
 
 function summarize(report: ReplayReport, out: string): void {
