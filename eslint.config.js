@@ -82,7 +82,9 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ['*.js', 'bin/*.js', 'scripts/*.js', 'test/inference/*.js'] },
+        projectService: {
+          allowDefaultProject: ['*.js', 'bin/*.js', 'scripts/*.js', 'test/inference/*.js', 'test/threads/*.js'],
+        },
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -115,8 +117,8 @@ export default tseslint.config(
     },
   },
   {
-    files: ['*.js', 'bin/*.js', 'scripts/*.js', 'test/inference/*.js'],
+    files: ['*.js', 'bin/*.js', 'scripts/*.js', 'test/inference/*.js', 'test/threads/*.js'],
     extends: [tseslint.configs.disableTypeChecked],
-    languageOptions: { globals: { process: 'readonly', URL: 'readonly' } },
+    languageOptions: { globals: { process: 'readonly', URL: 'readonly', setTimeout: 'readonly' } },
   },
 );

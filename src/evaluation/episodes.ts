@@ -11,11 +11,15 @@ export interface EpisodeResult {
   readonly unseen: { readonly object: boolean; readonly layout: boolean };
   readonly simulated_s: number;
   readonly wall_s: number;
+  /** Of the computer, milliseconds by what they went to. */
+  readonly spent_ms: Readonly<Record<string, number>>;
   readonly forecasts: number;
   /** Of the forecasts made while the object was held, against where its points then really went, metres; null where there were none. */
   readonly forecast_error_m: { readonly ADE: number; readonly FDE: number; readonly forecasts: number } | null;
   /** Of each chunk, from its observation to its answer. */
   readonly chunk_latencies_ms: readonly number[];
+  /** How far each object of the scene ended from where it stood, over the table, metres, by what it is called. */
+  readonly moved_m: Readonly<Record<string, number>>;
   readonly commands: number;
   /** Ticks at which there was no step to execute. */
   readonly holds: number;

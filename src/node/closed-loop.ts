@@ -331,9 +331,11 @@ class Loop {
       unseen: unseenIn(config, scene),
       simulated_s: ticks * MODEL_STEP_S,
       wall_s: wallS,
+      spent_ms: this.#spent(),
       forecasts: this.#planner.counts.forecasts,
       forecast_error_m: this.#forecastError(),
       chunk_latencies_ms: this.#latencies.map((ms) => Math.round(ms * 1000) / 1000),
+      moved_m: this.#moved(),
       commands,
       holds,
       limited: countBy(limited),
@@ -353,6 +355,24 @@ class Loop {
     if (stop?.code === 'stale.chunk' && refused) return { code: refused.code, message: refused.message };
     if (stop) return { code: stop.code, message: stop.message };
     return { code: `object.${end}`, message: ENDS[end] };
+  }
+
+  #moved(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      this.#simulation.scene.objects.map(({ name, label, position: [x, y] }) => {
+        const at = this.#simulation.poseOf(name).translation;
+        return [label, Math.hypot(at[0] - x, at[1] - y)];
+      }),
+    );
+  }
+
+  #spent(): Readonly<Record<string, number>> {
+    const stages = Object.entries(this.#planner.latencies.summary()).filter(([name]) => name !== 'sensing');
+    return {
+      ...this.#robot.spentMs,
+      // What is called sensing contains the planning that a picture sets off.
+      ...Object.fromEntries(stages.map(([name, { total }]) => [name, total])),
+    };
   }
 
   #forecastError(): EpisodeResult['forecast_error_m'] {

@@ -161,8 +161,11 @@ export class ExecutionStage {
     this.#slots.clear();
   }
 
+  /** One that is on its way is waited for. */
   wantsChunk(): boolean {
-    return this.phase === 'active' && this.#queue.wantsChunk(this.#bus.clock.now(), this.#options.latencyS);
+    return (
+      this.phase === 'active' && !this.#coming && this.#queue.wantsChunk(this.#bus.clock.now(), this.#options.latencyS)
+    );
   }
 
   /**
@@ -170,7 +173,7 @@ export class ExecutionStage {
    * planned for another place of the arm.
    */
   offer(chunk: ActionChunk): void {
-    if (this.#coming || !this.wantsChunk() || chunk.stamp < this.#startedAt) return;
+    if (!this.wantsChunk() || chunk.stamp < this.#startedAt) return;
     const due = chunk.stamp + fromSeconds(this.#options.simulatedLatencyS?.() ?? 0);
     if (due <= this.#bus.clock.now()) {
       this.#take(chunk);

@@ -2,6 +2,8 @@ import { percentile } from '../core/statistics.js';
 
 export interface LatencySummary {
   readonly count: number;
+  /** Of all values together. */
+  readonly total: number;
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
@@ -12,11 +14,12 @@ const MOST_VALUES = 8192;
 
 /** Milliseconds by name. */
 export class Latencies {
-  readonly #values = new Map<string, { kept: number[]; count: number; stride: number }>();
+  readonly #values = new Map<string, { kept: number[]; count: number; total: number; stride: number }>();
 
   add(name: string, milliseconds: number): void {
     let series = this.#values.get(name);
-    if (!series) this.#values.set(name, (series = { kept: [], count: 0, stride: 1 }));
+    if (!series) this.#values.set(name, (series = { kept: [], count: 0, total: 0, stride: 1 }));
+    series.total += milliseconds;
     if (series.count++ % series.stride !== 0) return;
     series.kept.push(milliseconds);
     if (series.kept.length > MOST_VALUES) {
@@ -38,9 +41,15 @@ export class Latencies {
   summary(): Readonly<Record<string, LatencySummary>> {
     const round = (value: number): number => Math.round(value * 1000) / 1000;
     return Object.fromEntries(
-      [...this.#values].map(([name, { kept, count }]) => [
+      [...this.#values].map(([name, { kept, count, total }]) => [
         name,
-        { count, p50: round(percentile(kept, 50)), p95: round(percentile(kept, 95)), p99: round(percentile(kept, 99)) },
+        {
+          count,
+          total: round(total),
+          p50: round(percentile(kept, 50)),
+          p95: round(percentile(kept, 95)),
+          p99: round(percentile(kept, 99)),
+        },
       ]),
     );
   }

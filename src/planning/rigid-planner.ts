@@ -142,7 +142,8 @@ export class RigidMotionPlanner {
         return seen && this.#then('carry', this.#grasp(joints, seen));
       case 'carry': {
         if (gripperWidthM < EMPTY_M) {
-          if (++this.#attempts === ATTEMPTS) throw missed();
+          if (this.#attempts + 1 >= ATTEMPTS) throw missed();
+          this.#attempts++;
           return this.#then('grasp', this.#letGo(joints));
         }
         const way = seen && this.#carry(joints, seen);

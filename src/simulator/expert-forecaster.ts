@@ -2,7 +2,14 @@ import type { Arm } from '../core/arm.js';
 import { checkForecast, type Forecast } from '../core/forecast.js';
 import { distance } from '../core/vector.js';
 import { forecastHeader, type Forecaster, type ForecastRequest } from '../forecasting/forecaster.js';
-import { compose, invert, transformPoint, type Transform } from '../geometry/transform.js';
+import {
+  compose,
+  invert,
+  multiplyQuaternions,
+  transformPoint,
+  type Quaternion,
+  type Transform,
+} from '../geometry/transform.js';
 import { expertCommands } from './expert.js';
 import type { Scene } from './scene.js';
 import { Simulation } from './simulation.js';
@@ -60,9 +67,12 @@ export class ExpertForecaster implements Forecaster {
     const header = forecastHeader(request, this.name);
     const row = this.#rowAt(object);
     const fromCamera = compose(invert(object), camera);
-    const toCamera = Array.from({ length: this.horizon }, (_, f) =>
-      compose(invert(camera), this.#motion[Math.min(row + 1 + f, this.#motion.length - 1)]!),
-    );
+    // An object that was pushed or has rolled turns as the expert's does from here on.
+    const turn = multiplyQuaternions(conjugate(this.#motion[row]!.rotation), object.rotation);
+    const toCamera = Array.from({ length: this.horizon }, (_, f) => {
+      const { translation, rotation } = this.#motion[Math.min(row + 1 + f, this.#motion.length - 1)]!;
+      return compose(invert(camera), { translation, rotation: multiplyQuaternions(rotation, turn) });
+    });
     return Promise.resolve(
       checkForecast({
         ...header,
@@ -80,4 +90,8 @@ export class ExpertForecaster implements Forecaster {
     const least = Math.min(...away);
     return away.findLastIndex((m) => m <= least + SAME_PLACE_M);
   }
+}
+
+function conjugate([x, y, z, w]: Quaternion): Quaternion {
+  return [-x, -y, -z, w];
 }

@@ -37,6 +37,8 @@ const KEPT_MASKS = 32;
  * trajectory that the arm may not do puts it into the mode "reflex", in which it stands until the next run. Time is the bus's clock, virtual or real.
  */
 export class SimulatedRobot {
+  /** Milliseconds of computing so far. */
+  readonly spentMs = { physics: 0, pictures: 0 };
   readonly #bus: Bus;
   readonly #arm: Arm;
   readonly #simulation: Simulation;
@@ -113,9 +115,11 @@ export class SimulatedRobot {
   }
 
   #tick(now: Nanoseconds): void {
+    const began = performance.now();
     const due = Math.round(toSeconds(now - this.#start) / TIMESTEP_S);
     if (due > this.#physicsSteps) this.#simulation.advance((due - this.#physicsSteps) * TIMESTEP_S);
     this.#physicsSteps = Math.max(due, this.#physicsSteps);
+    this.spentMs.physics += performance.now() - began;
     for (const listener of this.#listeners) listener(now);
     const { positions, velocities } = this.#simulation.joints;
     const finger = this.#simulation.gripperWidthM / 2;
@@ -132,21 +136,26 @@ export class SimulatedRobot {
     this.#takePictures(now);
   }
 
+  /** All are taken before the first one goes out. */
   #takePictures(now: Nanoseconds): void {
+    const began = performance.now();
     const { scene } = this.#simulation;
+    const { noise } = this.#options;
     const views = scene.cameras.map((camera) => this.#simulation.view(camera));
     const pictures = this.#renderer.render(this.#simulation.geoms(), views, scene.light);
+    const depths = pictures.map(({ depth }) =>
+      // Every picture has noise of its own, and the same one in every run.
+      millimetres(noise ? withNoise(depth, noise, scene.seed * 65_537 + this.#pictures++) : depth),
+    );
+    this.spentMs.pictures += performance.now() - began;
     this.#cameras.forEach(({ camera, color, depth, info }, k) => {
       const picture = pictures[k]!;
       const { width, height, focal, center } = views[k]!;
       const header = headerAt(now, frameOf(camera));
-      const noise = this.#options.noise;
       this.#segmentations.push({ stamp: now, camera: camera.name, ids: picture.segmentation });
       info.publish(pinholeInfo({ width, height, fx: focal, fy: focal, cx: center[0], cy: center[1] }, header));
-      color.publish({ ...rawImage(header, 'rgb8', picture.color.data, width, height) });
-      // Every picture has noise of its own, and the same one in every run.
-      const measured = noise ? withNoise(picture.depth, noise, scene.seed * 65_537 + this.#pictures++) : picture.depth;
-      depth.publish(rawImage(header, '16UC1', new Uint8Array(millimetres(measured).buffer), width, height));
+      color.publish(rawImage(header, 'rgb8', picture.color.data, width, height));
+      depth.publish(rawImage(header, '16UC1', new Uint8Array(depths[k]!.buffer), width, height));
     });
     this.#segmentations.splice(0, this.#segmentations.length - KEPT_MASKS * this.#cameras.length);
   }

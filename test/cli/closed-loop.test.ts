@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { OUTPUT_TOPICS } from '../../src/node/planner-options.js';
+import { openRecording } from '../../src/recordings/open-recording.js';
+import { drawScene, loadSceneConfig } from '../../src/simulator/scene.js';
+import { expectOneError, run } from './program.js';
+
+/** In the simulator over its bus, as a user starts it: the loops over pixels are many times as slow within the test runner. */
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'closed-loop-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const config = await loadSceneConfig();
+
+async function evaluate(...args: string[]): Promise<any> {
+  const ended = await run(['evaluate', 'episodes', '--json', '-', ...args]);
+  expect([ended.code, ended.err]).toEqual([0, '']);
+  return JSON.parse(ended.out);
+}
+
+const withoutTimes = (episodes: readonly any[]): any[] =>
+  episodes.map((episode) => ({
+    ...episode,
+    wall_s: 0,
+    spent_ms: {},
+    chunk_latencies_ms: episode.chunk_latencies_ms.length,
+  }));
+
+describe('evaluate episodes', () => {
+  it('picks and places, the same with one job or two', async () => {
+    const [one, two] = [
+      await evaluate('--count', '2', '--seed', '0', '--jobs', '1'),
+      await evaluate('--count', '2', '--seed', '0', '--jobs', '2'),
+    ];
+    expect(withoutTimes(one.episodes)).toEqual(withoutTimes(two.episodes));
+    expect(one).toMatchObject({ forecaster: 'recorded', planner: 'rigid', failures: {} });
+    expect(one.success).toMatchObject({ episodes: 2, succeeded: 2, rate: 1 });
+    expect(one.success.seen_object.episodes + one.success.unseen_object.episodes).toBe(2);
+    // The arm follows the forecasts a little late: from rest to rest, and within its limits.
+    expect(one.forecast_error_m.ADE).toBeGreaterThan(0);
+    expect(one.forecast_error_m.ADE).toBeLessThan(0.06);
+    for (const { commands, forecasts, chunk_latencies_ms: latencies, stops, spent_ms: spent } of one.episodes) {
+      expect(commands).toBeGreaterThan(100);
+      expect(forecasts).toBeGreaterThan(10);
+      // Eight of sixteen are executed, and the last chunk of a motion is held.
+      expect(latencies.length).toBeGreaterThan(commands / 16);
+      expect(stops).toEqual([]);
+      expect(spent.pictures).toBeGreaterThan(spent.physics);
+    }
+  }, 120_000);
+
+  it('goes to the object and the receptacle that the instruction names, and leaves the others', async () => {
+    const { objects, receptacles, task } = drawScene(config, 3);
+    const other = objects.find(({ name }) => name !== task.object)!;
+    const receptacle = receptacles.find(({ name }) => name === task.receptacle)!;
+    for (const { name, label } of [objects.find((o) => o.name === task.object)!, other]) {
+      const report = await evaluate(
+        ...['--count', '1', '--seed', '3', '--instruction', `Put the ${label} in the ${receptacle.label}`],
+      );
+      const [{ success, moved_m: moved }] = report.episodes;
+      expect([name, success]).toEqual([name, true]);
+      expect(moved[label]).toBeGreaterThan(0.08);
+      for (const thing of objects) if (thing.name !== name) expect(moved[thing.label]).toBeLessThan(0.03);
+    }
+  }, 120_000);
+
+  it('suffers from a bad calibration', async () => {
+    const seeds = ['--count', '3', '--seed', '11', '--time-limit', '25'];
+    const [good, bad] = [await evaluate(...seeds), await evaluate(...seeds, '--calibration-error', '0.03,0,0')];
+    expect(good.success.succeeded).toBe(3);
+    expect(bad.success.succeeded).toBeLessThan(2);
+  }, 120_000);
+
+  it('has no help of its own when nothing is forecast, and keeps what failed', async () => {
+    const kept = path.join(folder, 'kept');
+    const still = await evaluate('--count', '1', '--seed', '1', '--forecaster', 'static', '--keep-failed', kept);
+    expect(still.failures).toEqual({ 'object.outside': 1 });
+    expect(await readdir(kept)).toEqual(['episode_1.mcap']);
+    const recording = await openRecording(path.join(kept, 'episode_1.mcap'), {});
+    expect(recording.instruction).toBe(null);
+    expect(recording.problems).toEqual([]);
+    await recording.close();
+    const good = await evaluate('--count', '1', '--seed', '0', '--keep-failed', path.join(folder, 'none'));
+    expect(good.success.rate).toBe(1);
+    expect(await readdir(path.join(folder, 'none'))).toEqual([]);
+  }, 120_000);
+
+  it('starts from a given pixel, and plans ahead while a chunk still plays', async () => {
+    // A corner of the table is nothing to be grasped.
+    const nowhere = await evaluate('--count', '1', '--seed', '0', '--click', '5,5');
+    expect(nowhere.success.rate).toBe(0);
+    const ahead = await evaluate('--count', '1', '--seed', '2', '--mode', 'asynchronous', '--latency', '0.1');
+    expect(ahead.episodes[0]).toMatchObject({ success: true, stops: [] });
+  }, 120_000);
+
+  it('says what is wrong in one line', async () => {
+    const bad = (...args: string[]): ReturnType<typeof run> =>
+      run(['evaluate', 'episodes', '--count', '1', '--seed', '0', ...args]);
+    expectOneError(await bad('--forecaster', 'psychic'), 2, /there is no forecaster "psychic"/);
+    expectOneError(await bad('--planner', 'psychic'), 2, /there is no planner "psychic"/);
+    expectOneError(await bad('--planner', folder), 3, /is no model bundle/);
+    expectOneError(await bad('--instruction', 'Make tea'), 2, /"Make tea" names no object of the scene of seed 0/);
+    expectOneError(await bad('--mode', 'asynchronous', '--latency', '0.8'), 2, /a chunk takes 0\.800 s/);
+    await writeFile(path.join(folder, 'a-file'), '');
+    expectOneError(await bad('--keep-failed', path.join(folder, 'a-file', 'x')), 4, /cannot write/);
+    expect((await bad('--calibration-error', '1,2')).code).toBe(2);
+  }, 120_000);
+});
+
+describe('the demo', () => {
+  it('shows the mission in a page, and keeps everything that was on the bus', async () => {
+    const out = path.join(folder, 'demo');
+    const ended = await run(['demo', '--episodes', '1', '--out', out]);
+    expect(ended.code).toBe(0);
+    expect(ended.err).toMatch(/1\/1 .*: in place after \d+\.\d s; forecast error \d\.\d cm, chunks within \d+ ms/);
+    expect((await readdir(out)).sort()).toEqual(['episode_0.mcap', 'report.html', 'report.json']);
+    const [result] = JSON.parse(await readFile(path.join(out, 'report.json'), 'utf8')).episodes;
+    const page = await readFile(path.join(out, 'report.html'), 'utf8');
+    expect(page).toContain(result.instruction);
+    // The animation; the forecast, and the plan against the forecasts; the joints.
+    expect(page.match(/data:image\/webp;base64,/g)).toHaveLength(1);
+    expect(page.match(/data:image\/png;base64,/g)).toHaveLength(2);
+    for (let j = 1; j <= 7; j++) expect(page).toContain(`>joint ${j}<`);
+    // It needs nothing else.
+    expect(page).not.toMatch(/(src|href)="https?:/);
+
+    const recording = await openRecording(path.join(out, 'episode_0.mcap'), {});
+    const topics = new Map(recording.topics.map(({ topic }) => [topic, 0]));
+    for await (const { topic } of recording.messages()) topics.set(topic, topics.get(topic)! + 1);
+    await recording.close();
+    const ticks = Math.round(result.simulated_s * 15);
+    for (const topic of [
+      '/exo_camera_1/color/image_raw',
+      '/wrist_camera/aligned_depth_to_color/image_raw',
+      '/joint_states',
+    ])
+      expect([topic, topics.get(topic)]).toEqual([topic, ticks]);
+    expect(topics.get('/tf_static')).toBe(1);
+    expect(topics.get(OUTPUT_TOPICS.command)).toBe(result.commands);
+    expect(topics.get(OUTPUT_TOPICS.forecast)).toBe(result.forecasts);
+    expect(topics.get(OUTPUT_TOPICS.overlay)).toBe(result.forecasts);
+    expect(topics.get(OUTPUT_TOPICS.chunk)).toBe(result.chunk_latencies_ms.length);
+  }, 120_000);
+
+  it('tells by its exit code when the robot did not do it', async () => {
+    const out = path.join(folder, 'failed');
+    const ended = await run(['demo', '--episodes', '1', '--seed', '1', '--forecaster', 'static', '--out', out]);
+    expect([ended.code, ended.err]).toEqual([5, expect.stringMatching(/the object is not in its receptacle/)]);
+    expect(existsSync(path.join(out, 'report.html'))).toBe(true);
+  }, 60_000);
+});
