@@ -56,9 +56,13 @@ export function compose(outer: Transform, inner: Transform): Transform {
   };
 }
 
+/** The inverse of a rotation. */
+export function conjugate([x, y, z, w]: Quaternion): Quaternion {
+  return [-x, -y, -z, w];
+}
+
 export function invert(transform: Transform): Transform {
-  const [x, y, z, w] = transform.rotation;
-  const rotation: Quaternion = [-x, -y, -z, w];
+  const rotation = conjugate(transform.rotation);
   const [tx, ty, tz] = rotate(rotation, transform.translation);
   return { translation: [-tx, -ty, -tz], rotation };
 }

@@ -3,7 +3,7 @@ import type { Arm } from '../core/arm.js';
 import { InputError } from '../core/errors.js';
 import type { Vector3 } from '../core/vector.js';
 import { forwardKinematics, jacobian } from '../geometry/franka-kinematics.js';
-import { compose, interpolate, invert, multiplyQuaternions, type Transform } from '../geometry/transform.js';
+import { compose, conjugate, interpolate, multiplyQuaternions, type Transform } from '../geometry/transform.js';
 
 export interface PathOptions {
   /** Tool centre from the flange. */
@@ -152,10 +152,7 @@ export function poseError(from: Transform, to: Transform): { readonly m: number;
 
 /** Translation, and the rotation vector in the base frame, that carry one pose into the other. */
 function twistTo(from: Transform, to: Transform): number[] {
-  const [x, y, z, w] = multiplyQuaternions(
-    to.rotation,
-    invert({ translation: [0, 0, 0], rotation: from.rotation }).rotation,
-  );
+  const [x, y, z, w] = multiplyQuaternions(to.rotation, conjugate(from.rotation));
   const sine = Math.hypot(x, y, z);
   // The short way round.
   const angle = 2 * Math.atan2(sine, Math.abs(w)) * (w < 0 ? -1 : 1);

@@ -4,10 +4,10 @@ import { distance } from '../core/vector.js';
 import { forecastHeader, type Forecaster, type ForecastRequest } from '../forecasting/forecaster.js';
 import {
   compose,
+  conjugate,
   invert,
   multiplyQuaternions,
   transformPoint,
-  type Quaternion,
   type Transform,
 } from '../geometry/transform.js';
 import { expertCommands } from './expert.js';
@@ -90,8 +90,4 @@ export class ExpertForecaster implements Forecaster {
     const least = Math.min(...away);
     return away.findLastIndex((m) => m <= least + SAME_PLACE_M);
   }
-}
-
-function conjugate([x, y, z, w]: Quaternion): Quaternion {
-  return [-x, -y, -z, w];
 }

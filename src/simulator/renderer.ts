@@ -1,7 +1,16 @@
 import type { DepthImage, RgbImage } from '../core/images.js';
 import { cross, unit, type Vector3 } from '../core/vector.js';
 import { matrixOf, type Transform } from '../geometry/transform.js';
-import { shade, type Hits, type Light, type Rays, type Shadows } from './shading.js';
+import {
+  knownColors,
+  movingShadows,
+  shade,
+  type Hits,
+  type KnownColors,
+  type Light,
+  type Rays,
+  type Shadows,
+} from './shading.js';
 import type { VisibleGeom } from './simulation.js';
 
 /**
@@ -33,7 +42,7 @@ const SHADOW_CENTER: Vector3 = [0.42, 0, 0.1];
 const SHADOW_HALF_M = 0.75;
 const NEAR_M = 0.01;
 
-/** Takes pictures of one scene; what rays meet of things that cannot move is kept for as long as these rays stay the same. */
+/** Takes pictures of one scene under one light; what is seen of things that cannot move is kept for as long as a camera stands still. */
 export class Renderer {
   readonly #shadows = new Caster();
   readonly #casters: Caster[] = [];
@@ -41,7 +50,21 @@ export class Renderer {
   /** The same moment from several cameras. */
   render(geoms: readonly VisibleGeom[], views: readonly View[], light: Light): Rendered[] {
     const shadows = this.#castShadows(geoms, light);
-    return views.map((view, k) => picture(geoms, view, light, shadows, (this.#casters[k] ??= new Caster())));
+    const touched = movingShadows(geoms, shadows);
+    return views.map((view, k) => {
+      const { width, height } = view;
+      const caster = (this.#casters[k] ??= new Caster());
+      const R = matrixOf(view.pose.rotation);
+      const rays = raysOf(view, R);
+      const hits = caster.cast(geoms, rays, (geom) => perspectiveBounds(geom, view, R));
+      const fixed = this.#shadows.fixed;
+      const known = fixed && caster.colors((own) => knownColors(geoms, rays, own, light, { ...shadows, hits: fixed }));
+      return {
+        color: { width, height, data: shade(geoms, rays, hits, light, shadows, known, touched) },
+        depth: { width, height, data: depthOf(hits) },
+        segmentation: hits.geom,
+      };
+    });
   }
 
   #castShadows(geoms: readonly VisibleGeom[], { direction: d }: Light): Shadows {
@@ -78,7 +101,17 @@ class Caster {
   #rays: Rays | null = null;
   /** Of the geoms that cannot move; null until rays have come twice. */
   #fixed: Hits | null = null;
+  #colors: KnownColors | null = null;
   #distance = new Float32Array(0);
+
+  get fixed(): Hits | null {
+    return this.#fixed;
+  }
+
+  /** Colours of the geoms that cannot move, made once; null while rays change. */
+  colors(make: (fixed: Hits) => KnownColors): KnownColors | null {
+    return this.#fixed && (this.#colors ??= make(this.#fixed));
+  }
 
   /** @returns distances that the next call overwrites. */
   cast(geoms: readonly VisibleGeom[], rays: Rays, boundsOf: BoundsOf): Hits {
@@ -88,6 +121,7 @@ class Caster {
     if (!this.#rays || !areSame(this.#rays, rays)) {
       this.#rays = rays;
       this.#fixed = null;
+      this.#colors = null;
       castInto(nothing(hits), geoms, rays, boundsOf, () => true);
       return hits;
     }
@@ -113,12 +147,10 @@ function areSame(a: Rays, b: Rays): boolean {
   return same(a.origin, b.origin) && same(a.base, b.base) && same(a.right, b.right) && same(a.down, b.down);
 }
 
-function picture(geoms: readonly VisibleGeom[], view: View, light: Light, shadows: Shadows, caster: Caster): Rendered {
-  const { width, height, focal, center, pose } = view;
-  const R = matrixOf(pose.rotation);
+function raysOf({ width, height, focal, center, pose }: View, R: ReturnType<typeof matrixOf>): Rays {
   const column = (i: 0 | 1 | 2): number[] => [R[0][i], R[1][i], R[2][i]];
   const [right, down, forward] = [column(0), column(1), column(2)];
-  const rays: Rays = {
+  return {
     width,
     height,
     origin: pose.translation,
@@ -126,12 +158,6 @@ function picture(geoms: readonly VisibleGeom[], view: View, light: Light, shadow
     right: right.map((x) => x / focal),
     down: down.map((x) => x / focal),
     isParallel: false,
-  };
-  const hits = caster.cast(geoms, rays, (geom) => perspectiveBounds(geom, view, R));
-  return {
-    color: { width, height, data: shade(geoms, rays, hits, light, shadows) },
-    depth: { width, height, data: depthOf(hits) },
-    segmentation: hits.geom,
   };
 }
 

@@ -47,9 +47,58 @@ const GAMMA_STEPS = 1024;
 const TO_BYTE = Uint8Array.from({ length: 2 * GAMMA_STEPS }, (_, i) =>
   Math.min(255, Math.round(255 * (i / GAMMA_STEPS) ** (1 / 2.2))),
 );
+/** Colours of things that cannot move, under shadows of such things alone. */
+export interface KnownColors {
+  readonly ids: Int16Array;
+  readonly color: Uint8Array;
+  /** Of each pixel the first of the four rays from the light that decide on its brightness; the one behind the last where none does. */
+  readonly cells: Int32Array;
+}
+
+/** A picture of what cannot move, to be taken over wherever nothing that moves is in front of it, or between it and the light. */
+export function knownColors(
+  geoms: readonly VisibleGeom[],
+  rays: Rays,
+  fixed: Hits,
+  light: Light,
+  shadows: Shadows,
+): KnownColors {
+  const { size, corner, x: ex, y: ey, step } = shadows;
+  const cells = new Int32Array(rays.width * rays.height).fill(size * size);
+  for (let v = 0, at = 0; v < rays.height; v++) {
+    for (let u = 0; u < rays.width; u++, at++) {
+      const t = fixed.distance[at]!;
+      if (t === Infinity) continue;
+      const from = rays.origin.map(
+        (o, i) => o + t * (rays.base[i]! + u * rays.right[i]! + v * rays.down[i]!) - corner[i]!,
+      );
+      const shadowU = dot(from, ex) / step;
+      const shadowV = dot(from, ey) / step;
+      if (shadowU >= 0 && shadowV >= 0 && shadowU < size - 1 && shadowV < size - 1)
+        cells[at] = Math.floor(shadowV) * size + Math.floor(shadowU);
+    }
+  }
+  return { ids: fixed.geom, color: shade(geoms, rays, fixed, light, shadows, null, null), cells };
+}
+
+/** Where something that moves is between the light and one of the four rays at a cell; one more for where no ray decides. */
+export function movingShadows(geoms: readonly VisibleGeom[], { hits: { geom: ids }, size }: Shadows): Uint8Array {
+  const touched = new Uint8Array(size * size + 1);
+  for (let cell = 0; cell < size * size; cell++) {
+    const id = ids[cell]!;
+    if (id < 0 || geoms[id]!.isFixed) continue;
+    touched[cell] = 1;
+    if (cell >= 1) touched[cell - 1] = 1;
+    if (cell >= size) touched[cell - size] = 1;
+    if (cell > size) touched[cell - size - 1] = 1;
+  }
+  return touched;
+}
+
 /**
  * Bytes of red, green and blue of every pixel. Pixels of one row that show the same geom are done together: everything that is asked of a point on its
  * ray is then linear in the pixel, times the distance.
+ * @param known colours to take over, where there are any. @param touched of movingShadows.
  */
 export function shade(
   geoms: readonly VisibleGeom[],
@@ -57,6 +106,8 @@ export function shade(
   { distance, geom: ids }: Hits,
   { direction: L, ambient }: Light,
   shadows: Shadows,
+  known: KnownColors | null,
+  touched: Uint8Array | null,
 ): Uint8Array {
   const { width, height } = rays;
   const data = new Uint8Array(width * height * 3);
@@ -100,6 +151,7 @@ export function shade(
         continue;
       }
       const geom = geoms[id]!;
+      const old = geom.isFixed ? known : null;
       const [red, green, blue] = linear[id] as unknown as Vector3;
       const face = faces[id];
       const box = boxes[id];
@@ -110,6 +162,12 @@ export function shade(
       const rowB = bBase + v * bDown;
       const rowC = cBase + v * cDown;
       for (; u < end; u++, at++) {
+        if (old?.ids[at] === id && touched![old.cells[at]!] === 0) {
+          data[3 * at] = old.color[3 * at]!;
+          data[3 * at + 1] = old.color[3 * at + 1]!;
+          data[3 * at + 2] = old.color[3 * at + 2]!;
+          continue;
+        }
         const t = distance[at]!;
         let toLight: number;
         let up: number;

@@ -182,6 +182,27 @@ describe('pictures', () => {
       expect(seen).toBeGreaterThanOrEqual(2);
     });
   });
+  it('are the same whether what cannot move is cast and coloured anew, or was kept', async () => {
+    const scene = drawScene(config, 6);
+    await within(scene, (simulation) => {
+      const keeping = new Renderer();
+      for (let tick = 0; tick < 4; tick++) {
+        simulation.moveArm(
+          scene.startJoints.map((q, j) => q + (j === 0 ? 0.1 : -0.05) * (tick + 1)),
+          PERIOD_S,
+        );
+        simulation.advance(PERIOD_S);
+        const views = scene.cameras.map((camera) => simulation.view(camera));
+        const kept = keeping.render(simulation.geoms(), views, scene.light);
+        const anew = new Renderer().render(simulation.geoms(), views, scene.light);
+        kept.forEach(({ color, depth, segmentation }, k) => {
+          expect(Buffer.compare(color.data, anew[k]!.color.data)).toBe(0);
+          expect(depth).toEqual(anew[k]!.depth);
+          expect(segmentation).toEqual(anew[k]!.segmentation);
+        });
+      }
+    });
+  });
   it('lose depth at edges, and measure it nearly right elsewhere', () => {
     const [width, height] = [64, 48];
     const data = Float32Array.from({ length: width * height }, (_, i) => (i % width < 32 ? 0.8 : 1.2));

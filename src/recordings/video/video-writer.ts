@@ -55,8 +55,9 @@ export class VideoWriter {
         configure: (context) => {
           context.setOption('crf', CRF[content]);
           context.setOption('preset', PRESET);
+          // No B-pictures: a twentieth larger, and as much faster.
           // With its propagation of quality through the pictures, one run in ten gives other bytes (measured: x264 of node-av 6.1).
-          context.setOption('x264-params', 'mbtree=0');
+          context.setOption('x264-params', 'mbtree=0:bframes=0');
         },
       });
       this.#muxer = Muxer.openSync(path);
