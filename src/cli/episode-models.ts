@@ -21,6 +21,8 @@ export interface EpisodeModelOptions {
   readonly seed: number;
   /** Cameras of the simulator in place of the policy's. */
   readonly policyCameras: readonly (readonly [string, string])[];
+  /** Longest answer of a forecaster that answers in tokens. */
+  readonly maxNewTokens?: number;
   readonly model: ModelOptions;
 }
 

@@ -1,9 +1,10 @@
+import { LATCHED_QOS } from '../bus/bus.js';
 import { MemoryBus } from '../bus/memory/memory-bus.js';
 import { RealClock } from '../bus/memory/real-clock.js';
 import { VirtualClock } from '../bus/memory/virtual-clock.js';
 import type { Clock } from '../bus/clock.js';
 import type { Arm } from '../core/arm.js';
-import { CancelledError } from '../core/errors.js';
+import { CancelledError, InputError } from '../core/errors.js';
 import { FRANKA_HAND } from '../core/gripper.js';
 import { fromSeconds, toSeconds, type Nanoseconds } from '../core/time.js';
 import type { Pixel, Vector3 } from '../core/vector.js';
@@ -97,20 +98,19 @@ const SETTLING_TICKS = 10;
 /** While a forecast is waited for, the arm stands. */
 const CHUNK_AGE_S = 4;
 const TF_WAIT_S = 0.2;
-/** Rendered pictures have no noise of a sensor: where nothing moves, one is like the other. */
+/**
+ * Rendered pictures have no noise of a sensor: where nothing moves, one is like the other. In real time the robot is silent while the stages compute,
+ * with which it shares a thread.
+ */
 const MAX_AGE_S = {
-  images: 0.5,
-  joints: 0.3,
-  transforms: 0.5,
-  chunk: CHUNK_AGE_S,
-  samePicture: Number.POSITIVE_INFINITY,
+  virtual: { images: 0.5, joints: 0.3, transforms: 0.5, chunk: CHUNK_AGE_S, samePicture: Number.POSITIVE_INFINITY },
+  real: { images: 1, joints: 1, transforms: 1, chunk: CHUNK_AGE_S, samePicture: Number.POSITIVE_INFINITY },
 };
 
 /**
  * One episode: the node's stages see, forecast, plan and move the simulated robot over the bus, and physics judges what comes of it. The same options
  * give the same episode under a virtual clock.
- * @throws ConfigurationError `task.unknown`, `scene.*`, `policy.camera`, InputError `simulation.*`, `plan.*` where the expert whose future is to be
- * played cannot do the task, OutputError, CancelledError.
+ * @throws ConfigurationError `task.unknown`, `scene.*`, `policy.camera`, InputError `simulation.*`, OutputError, CancelledError.
  */
 export async function runEpisode(options: ClosedLoopOptions): Promise<EpisodeResult> {
   const drawn = drawScene(options.config, options.seed);
@@ -122,9 +122,14 @@ export async function runEpisode(options: ClosedLoopOptions): Promise<EpisodeRes
       object: simulation.poseOf(scene.task.object),
       camera: simulation.cameraPose(camera),
     });
-    const forecaster = await options.forecaster({ scene, now });
-    const loop = new Loop(options, simulation, camera, forecaster);
-    return await loop.run();
+    let forecaster: Forecaster;
+    try {
+      forecaster = await options.forecaster({ scene, now });
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      return notBegun(options, scene, error);
+    }
+    return await new Loop(options, simulation, camera, forecaster).run();
   } finally {
     simulation.close();
   }
@@ -173,7 +178,6 @@ class Loop {
         forecastCamera: camera.name,
         window: { frames: forecaster.historySize, stepS: MODEL_STEP_S },
         periodS: FORECAST_PERIOD_S,
-        instruction: simulation.scene.task.instruction,
         topics: DEFAULT_INPUT_TOPICS,
         maxIntervalS: MAX_INTERVAL_S,
         tfWaitS: TF_WAIT_S,
@@ -185,6 +189,10 @@ class Loop {
       this.#execution,
     );
     this.#connect(stage);
+    // As an operator says it.
+    bus
+      .advertise(DEFAULT_INPUT_TOPICS.instruction, 'std_msgs/msg/String', LATCHED_QOS)
+      .publish({ data: simulation.scene.task.instruction });
     options.watch?.({
       scene: simulation.scene,
       bus,
@@ -269,7 +277,7 @@ class Loop {
       latencyS,
       ...(this.#clock instanceof VirtualClock && { simulatedLatencyS: () => latencyS }),
       cameras: cameras.map(({ camera }) => camera),
-      maxAgeS: MAX_AGE_S,
+      maxAgeS: MAX_AGE_S[this.#options.clock],
       movingModes: ['move'],
       topics: DEFAULT_INPUT_TOPICS,
       monotonicS: () => toSeconds(this.#clock.now() - this.#start),
@@ -392,6 +400,29 @@ const ENDS = {
   outside: 'the object is not in its receptacle',
   moving: 'the object has not come to rest',
 } as const;
+
+/** There is no future to be played: the expert cannot do this task. */
+function notBegun({ config, seed }: ClosedLoopOptions, scene: Scene, error: InputError): EpisodeResult {
+  return {
+    seed,
+    instruction: scene.task.instruction,
+    success: false,
+    failure: { code: 'forecaster.none', message: error.message },
+    unseen: unseenIn(config, scene),
+    simulated_s: 0,
+    wall_s: 0,
+    spent_ms: {},
+    forecasts: 0,
+    forecast_error_m: null,
+    chunk_latencies_ms: [],
+    moved_m: {},
+    commands: 0,
+    holds: 0,
+    limited: {},
+    stops: [],
+    refusals: [],
+  };
+}
 
 function makeRigid(arm: Arm): RigidMotionPlanner {
   return new RigidMotionPlanner({

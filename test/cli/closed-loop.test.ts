@@ -82,7 +82,7 @@ describe('evaluate episodes', () => {
     expect(still.failures).toEqual({ 'object.outside': 1 });
     expect(await readdir(kept)).toEqual(['episode_1.mcap']);
     const recording = await openRecording(path.join(kept, 'episode_1.mcap'), {});
-    expect(recording.instruction).toBe(null);
+    expect(recording.instruction).toBe(still.episodes[0].instruction);
     expect(recording.problems).toEqual([]);
     await recording.close();
     const good = await evaluate('--count', '1', '--seed', '0', '--keep-failed', path.join(folder, 'none'));
@@ -130,6 +130,7 @@ describe('the demo', () => {
     expect(page).not.toMatch(/(src|href)="https?:/);
 
     const recording = await openRecording(path.join(out, 'episode_0.mcap'), {});
+    expect(recording.instruction).toBe(result.instruction);
     const topics = new Map(recording.topics.map(({ topic }) => [topic, 0]));
     for await (const { topic } of recording.messages()) topics.set(topic, topics.get(topic)! + 1);
     await recording.close();

@@ -243,3 +243,26 @@ describeShared('forecasts of a clip', 'real/clips', () => {
     expect((result as unknown as { input_ids: number[] }).input_ids.length).toBeGreaterThan(100);
   });
 });
+
+describe('the closed loop with models', () => {
+  const evaluate = async (...more: string[]): Promise<Record<string, never>> => {
+    const ended = await run(['evaluate', 'episodes', '--count', '1', '--seed', '0', '--json', '-', ...more]);
+    expect([ended.code, ended.err]).toEqual([0, '']);
+    const [episode] = (JSON.parse(ended.out) as { episodes: Record<string, never>[] }).episodes;
+    return episode!;
+  };
+  it('lets a policy without training move the arm, within its limits, and counts what that took', async () => {
+    const episode = await evaluate('--planner', file('policy'), '--time-limit', '3');
+    expect(episode).toMatchObject({ success: false, failure: { code: 'object.outside' }, stops: [], refusals: [] });
+    const { commands, chunk_latencies_ms: latencies, limited } = episode as unknown as Record<string, number[]>;
+    expect(commands).toBeGreaterThan(35);
+    // One chunk for eight commands.
+    expect(latencies!.length).toBe(Math.ceil(Number(commands) / 8));
+    expect(Object.values(limited!).reduce((sum, n) => sum + n, 0)).toBeGreaterThan(0);
+  }, 60_000);
+  it('says that a forecaster without training answers nonsense', async () => {
+    const episode = await evaluate('--forecaster', file('forecast'), '--max-new-tokens', '8');
+    expect(episode).toMatchObject({ success: false, forecasts: 0, failure: { code: 'forecast.unparsable' } });
+    expect(episode['stops']).toHaveLength(1);
+  }, 60_000);
+});

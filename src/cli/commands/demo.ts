@@ -31,6 +31,7 @@ interface DemoOptions extends ModelCommandOptions {
   readonly forecaster: string;
   readonly planner: string;
   readonly policyCamera?: readonly (readonly [string, string])[];
+  readonly maxNewTokens?: number;
   readonly instruction?: string;
   readonly scene?: string;
   readonly clock: 'virtual' | 'real';
@@ -53,6 +54,11 @@ export function demoCommand(): Command {
       )
       .option('--planner <name>', 'rigid, or the folder of a bundle', 'rigid')
       .option('--policy-camera <name=camera>', "camera in place of one of the policy's; repeatable", cameraName)
+      .option(
+        '--max-new-tokens <n>',
+        'longest answer of a forecasting bundle (default: 160 for each step)',
+        countingNumber,
+      )
       .option('--instruction <text>', 'in place of the task of each scene; it names an object and a receptacle')
       .option('--scene <file>', 'description of the scenes (default: config/scenes/tabletop.yaml)')
       .addOption(
@@ -76,6 +82,7 @@ async function run(options: DemoOptions): Promise<void> {
     steps: DEFAULT_STEPS,
     seed: 0,
     policyCameras: options.policyCamera ?? [],
+    ...(options.maxNewTokens !== undefined && { maxNewTokens: options.maxNewTokens }),
     model: modelOptions(options),
   });
   const results: EpisodeResult[] = [];

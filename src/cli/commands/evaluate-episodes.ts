@@ -26,6 +26,7 @@ interface EvaluateEpisodesOptions extends ModelCommandOptions {
   readonly forecaster: string;
   readonly planner: string;
   readonly policyCamera?: readonly (readonly [string, string])[];
+  readonly maxNewTokens?: number;
   readonly scene?: string;
   readonly steps: number;
   readonly mode: QueueOptions['mode'];
@@ -63,6 +64,11 @@ export function evaluateEpisodesCommand(): Command {
         'rigid',
       )
       .option('--policy-camera <name=camera>', "camera in place of one of the policy's; repeatable", cameraName)
+      .option(
+        '--max-new-tokens <n>',
+        'longest answer of a forecasting bundle (default: 160 for each step)',
+        countingNumber,
+      )
       .option('--scene <file>', 'description of the scenes (default: config/scenes/tabletop.yaml)')
       .option('--steps <n>', 'future steps of forecasters that are no model', countingNumber, DEFAULT_STEPS)
       .addOption(
@@ -110,6 +116,7 @@ async function run(options: EvaluateEpisodesOptions): Promise<void> {
       steps: options.steps,
       seed: 0,
       policyCameras: options.policyCamera ?? [],
+      ...(options.maxNewTokens !== undefined && { maxNewTokens: options.maxNewTokens }),
       model: modelOptions(options),
     },
     episode: {
