@@ -1,11 +1,12 @@
 import type { ActionChunk } from '../core/action-chunk.js';
+import type { Arm } from '../core/arm.js';
 import { InputError } from '../core/errors.js';
 import type { Forecast } from '../core/forecast.js';
 import type { GripperConvention } from '../core/gripper.js';
 import type { Nanoseconds } from '../core/time.js';
 import { distance, type Vector3 } from '../core/vector.js';
 import { transformPoint, type Transform } from '../geometry/transform.js';
-import { followPoses, ROUGHLY, toolPose } from './inverse-kinematics.js';
+import { followPoses, poseError, ROUGHLY, toolPose } from './inverse-kinematics.js';
 import { carriedPoses, rigidMotionOf } from './rigid-motion.js';
 import { straightTo, timed, type ToolArm } from './tool-path.js';
 import { topGrasps, type TopGrasp } from './top-grasp.js';
@@ -51,6 +52,8 @@ const ARRIVED_M = 0.012;
 /** Within this of where a forecast ends, the object rests. */
 const RESTING_M = 0.002;
 const ATTEMPTS = 3;
+/** Of a forecast every n-th step is looked at to find out whether a grasp can follow it. */
+const PASSED_STRIDE = 6;
 /** A forecast of a model trembles: motions are averaged over so many steps to each side. */
 const SMOOTHING = 1;
 
@@ -161,28 +164,19 @@ export class RigidMotionPlanner {
     return program;
   }
 
-  /** Above the object, down, and close: by the grasp that turns the arm least, and with which it can follow the forecast. */
+  /** Above the object, down, and close: by the grasp that turns the tool least of those with which it can follow the forecast. */
   #grasp(joints: readonly number[], seen: SeenForecast): Steps {
     const { arm, tool, gripper } = this.#options;
     const surface = seen.surface.map((point) => transformPoint(seen.cameraInBase, point));
     const grasps = topGrasps(surface, { openWidthM: gripper.openWidthM, fingertipM: FINGERTIP_M });
-    const reachable = grasps.flatMap((grasp) => {
-      const way = [raised(grasp.pose, ABOVE_M), grasp.pose, ...this.#carriedFrom(grasp.pose, seen)];
-      try {
-        const { positions } = followPoses(arm, way, joints, { tool, ...ROUGHLY });
-        return [{ grasp, turned: Math.max(...positions.map((q) => Math.abs(q[6]! - joints[6]!))) }];
-      } catch (error) {
-        if (error instanceof InputError) return [];
-        throw error;
-      }
-    });
-    const best = reachable.reduce<(typeof reachable)[number] | null>(
-      (least, one) => (least && least.turned <= one.turned ? least : one),
-      null,
-    );
+    const now = toolPose(joints, tool);
+    const turn = ({ pose }: TopGrasp): number => poseError(now, pose).rad;
+    const best = [...grasps]
+      .sort((a, b) => turn(a) - turn(b))
+      .find(({ pose }) => canFollow(arm, [raised(pose, ABOVE_M), pose, ...this.#passed(pose, seen)], joints, tool));
     if (!best) throw unreachable(arm.name, grasps[0]!);
-    const above = straightTo(this.#options, joints, raised(best.grasp.pose, ABOVE_M), SPEED.free);
-    const down = straightTo(this.#options, above.at(-1)!, best.grasp.pose, SPEED.careful);
+    const above = straightTo(this.#options, joints, raised(best.pose, ABOVE_M), SPEED.free);
+    const down = straightTo(this.#options, above.at(-1)!, best.pose, SPEED.careful);
     return [
       ...this.#open([...above, ...down]),
       ...this.#open(repeated(down.at(-1)!, TICKS.settle)),
@@ -216,12 +210,28 @@ export class RigidMotionPlanner {
     return carriedPoses({ ...motion, motions: motion.motions.slice(0, arrived + 1) }, pose, cameraInBase);
   }
 
+  /** Some of the poses on the way, and its end. */
+  #passed(pose: Transform, seen: SeenForecast): readonly Transform[] {
+    const way = this.#carriedFrom(pose, seen);
+    return way.filter((_, f) => f % PASSED_STRIDE === PASSED_STRIDE - 1 || f === way.length - 1);
+  }
+
   #open(positions: Steps): Steps {
     return positions.map((q) => [...q, 0]);
   }
 
   #shut(positions: Steps): Steps {
     return positions.map((q) => [...q, this.#options.gripper.closedCommand]);
+  }
+}
+
+function canFollow(arm: Arm, way: readonly Transform[], joints: readonly number[], tool: Transform): boolean {
+  try {
+    followPoses(arm, way, joints, { tool, ...ROUGHLY });
+    return true;
+  } catch (error) {
+    if (error instanceof InputError) return false;
+    throw error;
   }
 }
 
