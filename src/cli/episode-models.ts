@@ -9,7 +9,7 @@ import type { ClosedLoopOptions, EpisodeTruth } from '../node/closed-loop.js';
 import { MODEL_STEP_S } from '../node/planner-options.js';
 import { ActionExpertPolicy } from '../planning/action-expert-policy.js';
 import { ExpertForecaster, expertMotion } from '../simulator/expert-forecaster.js';
-import { HISTORY, openModelForecaster } from './forecasters.js';
+import { HISTORY, modelForecaster } from './forecasters.js';
 
 /** Who forecasts and who plans in the simulator, named by a word or by the folder of a bundle. */
 export interface EpisodeModelOptions {
@@ -75,8 +75,13 @@ async function openForecaster(options: EpisodeModelOptions): Promise<{
       return { make: one(new ExtrapolateForecaster(steps, HISTORY)), close: NOTHING_OPEN };
     default: {
       if (!existsSync(name)) throw unknown('forecaster', name, 'recorded, static, extrapolate');
-      const { forecaster, close } = await openModelForecaster(name, options, HISTORY);
-      return { make: one(forecaster), close };
+      const model = await Model.open(name, 'forecast', options.model);
+      return {
+        // Noise of its own for each episode, whichever were played before it.
+        make: ({ scene: { seed } }) =>
+          Promise.resolve(modelForecaster(model, { ...options, seed: options.seed + seed }, HISTORY).forecaster),
+        close: () => model.close(),
+      };
     }
   }
 }

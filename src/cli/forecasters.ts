@@ -80,23 +80,33 @@ function withoutModel(forecaster: Forecaster): OpenForecaster {
   return { forecaster, lastRun: () => null, close: () => Promise.resolve() };
 }
 
-/** @param pictures of the history that there are at most; a model that takes fewer looks at the newest. */
-export async function openModelForecaster(
+async function openModelForecaster(
   folder: string,
-  options: Pick<ForecasterOptions, 'steps' | 'seed' | 'maxNewTokens' | 'model'>,
+  options: ForecasterOptions,
   pictures: number,
 ): Promise<OpenForecaster> {
   const model = await Model.open(folder, 'forecast', options.model);
-  const close = (): Promise<void> => model.close();
+  return { ...modelForecaster(model, options, pictures), close: () => model.close() };
+}
+
+/**
+ * @param pictures of the history that there are at most; a model that takes fewer looks at the newest. @param options.seed of the noise that a
+ * flow-matching model starts from.
+ */
+export function modelForecaster(
+  model: Model,
+  options: Pick<ForecasterOptions, 'steps' | 'seed' | 'maxNewTokens'>,
+  pictures: number,
+): Omit<OpenForecaster, 'close'> {
   if (model.bundle.description.architecture.trajectoryExpert) {
     const network = new FlowModel(model);
-    return { forecaster: new FlowMatchingForecaster(network, options.seed), lastRun: () => network.lastRun, close };
+    return { forecaster: new FlowMatchingForecaster(network, options.seed), lastRun: () => network.lastRun };
   }
   const network = new AnswerModel(model);
   // A clip may have fewer pictures than the model could take; the published models were trained with both.
   const history = Math.min(network.maxImages, pictures);
   const forecaster = new AutoregressiveForecaster(network, options.steps, history, options.maxNewTokens);
-  return { forecaster, lastRun: () => network.lastRun, close };
+  return { forecaster, lastRun: () => network.lastRun };
 }
 
 function missingOption(forecaster: string, what: string, option: string): ConfigurationError {

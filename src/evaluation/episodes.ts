@@ -16,7 +16,7 @@ export interface EpisodeResult {
   readonly forecasts: number;
   /** Of the forecasts made while the object was held, against where its points then really went, metres; null where there were none. */
   readonly forecast_error_m: { readonly ADE: number; readonly FDE: number; readonly forecasts: number } | null;
-  /** Of each chunk, from its observation to its answer. */
+  /** Of each chunk, what it took to plan; the rigid-motion planner mostly gives out what it has planned before. */
   readonly chunk_latencies_ms: readonly number[];
   /** How far each object of the scene ended from where it stood, over the table, metres, by what it is called. */
   readonly moved_m: Readonly<Record<string, number>>;

@@ -34,6 +34,8 @@ export interface ExecutorOptions {
 
 export interface Command {
   readonly stamp: Nanoseconds;
+  /** Seconds since the command before, in which the way here is within the limits. */
+  readonly dtS: number;
   readonly positions: readonly number[];
   readonly velocities: readonly number[];
   /** Metres; null when the gripper is to stay as it is. */
@@ -173,7 +175,7 @@ export class Executor {
     if (!step) {
       // Nothing to do: the arm is led to a stand and stays there.
       this.#holds++;
-      return this.#command(now, brakeStep(limits, state, dtS), null, null);
+      return this.#command(now, dtS, brakeStep(limits, state, dtS), null, null);
     }
     const bad = step.action.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) throw badAction(step, bad);
@@ -182,15 +184,21 @@ export class Executor {
     const limited = limitStep(limits, state, measured, proposed, dtS, this.#speedScale(now));
     const astray = limited.positions.findIndex((q, j) => Math.abs(q - measured[j]!) > maxTrackingErrorRad);
     if (astray >= 0) throw notFollowing(astray, limited.positions[astray]!, measured[astray]!);
-    return this.#command(now, limited, gripper.update(step.action.at(-1)!), step);
+    return this.#command(now, dtS, limited, gripper.update(step.action.at(-1)!), step);
   }
 
   #brake(now: Nanoseconds, dtS: number): Command {
-    return this.#command(now, brakeStep(this.#options.limits, this.#state!, dtS), null, null);
+    return this.#command(now, dtS, brakeStep(this.#options.limits, this.#state!, dtS), null, null);
   }
 
-  #command(stamp: Nanoseconds, limited: LimitedStep, gripperWidthM: number | null, step: QueuedStep | null): Command {
-    return { stamp, positions: limited.positions, velocities: limited.velocities, gripperWidthM, step, limited };
+  #command(
+    stamp: Nanoseconds,
+    dtS: number,
+    limited: LimitedStep,
+    gripperWidthM: number | null,
+    step: QueuedStep | null,
+  ): Command {
+    return { stamp, dtS, positions: limited.positions, velocities: limited.velocities, gripperWidthM, step, limited };
   }
 
   #count({ limited, step }: Command): void {

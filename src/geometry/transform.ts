@@ -56,6 +56,11 @@ export function compose(outer: Transform, inner: Transform): Transform {
   };
 }
 
+/** Rotation by an angle about z. */
+export function aboutVertical(angle: number): Quaternion {
+  return [0, 0, Math.sin(angle / 2), Math.cos(angle / 2)];
+}
+
 /** The inverse of a rotation. */
 export function conjugate([x, y, z, w]: Quaternion): Quaternion {
   return [-x, -y, -z, w];

@@ -6,8 +6,8 @@ import { compose, transformPoint } from '../geometry/transform.js';
 import type { Grounder, GroundingRequest } from './grounder.js';
 
 export interface HeldObjectOptions {
-  /** Whether the gripper has closed around the object. */
-  readonly isHeld: () => boolean;
+  /** When the gripper had closed around the object; null while it holds nothing. */
+  readonly heldSince: () => Nanoseconds | null;
   /** Frame that moves with the gripper, and one that does not. */
   readonly handFrame: string;
   readonly fixedFrame: string;
@@ -28,6 +28,7 @@ export class HeldObjectGrounder implements Grounder {
   #seen: readonly Vector3[] = [];
   /** The same in the hand's frame, since it closed. */
   #held: readonly Vector3[] | null = null;
+  #instruction: string | null = null;
 
   constructor(inner: Grounder, options: HeldObjectOptions) {
     this.name = inner.name;
@@ -37,11 +38,13 @@ export class HeldObjectGrounder implements Grounder {
 
   /** Rejects as the other grounder does, while nothing is held. */
   async ground(request: GroundingRequest): Promise<QueryPoints | null> {
-    const { handFrame, fixedFrame, isHeld } = this.#options;
+    const { handFrame, fixedFrame } = this.#options;
     const t0 = request.window.at(-1)!;
-    if (!isHeld()) {
-      // Let go of, it may be anywhere.
-      if (this.#held) this.#seen = [];
+    const since = this.#options.heldSince();
+    if (since === null) {
+      // Let go of, it may be anywhere; and another task is about another one.
+      if (this.#held || this.#instruction !== request.instruction) this.#seen = [];
+      this.#instruction = request.instruction;
       this.#held = null;
       const query = await this.#inner.ground(request);
       const points = query ? liftedPoints(query) : [];
@@ -53,7 +56,7 @@ export class HeldObjectGrounder implements Grounder {
       return query;
     }
     if (!this.#held) {
-      const intoHand = request.lookup(handFrame, fixedFrame, t0.stamp);
+      const intoHand = request.lookup(handFrame, fixedFrame, since);
       this.#held = this.#seen.map((point) => transformPoint(intoHand, point));
     }
     const query = await this.#lookAgain(request);

@@ -2,9 +2,10 @@ import { LATCHED_QOS } from '../bus/bus.js';
 import { MemoryBus } from '../bus/memory/memory-bus.js';
 import { RealClock } from '../bus/memory/real-clock.js';
 import { VirtualClock } from '../bus/memory/virtual-clock.js';
+import { rm } from 'node:fs/promises';
 import type { Clock } from '../bus/clock.js';
 import type { Arm } from '../core/arm.js';
-import { CancelledError, InputError } from '../core/errors.js';
+import { CancelledError, InputError, PlannerError } from '../core/errors.js';
 import { FRANKA_HAND } from '../core/gripper.js';
 import { fromSeconds, toSeconds, type Nanoseconds } from '../core/time.js';
 import type { Pixel, Vector3 } from '../core/vector.js';
@@ -18,6 +19,7 @@ import type { Forecast } from '../core/forecast.js';
 import { FRANKA_HAND_TCP } from '../geometry/franka-kinematics.js';
 import type { Transform } from '../geometry/transform.js';
 import { ClickGrounder } from '../grounding/click-grounder.js';
+import type { Grounder } from '../grounding/grounder.js';
 import { HeldObjectGrounder } from '../grounding/held-object-grounder.js';
 import { POINT_COUNT } from '../grounding/lift-points.js';
 import { RigidMotionPlanner } from '../planning/rigid-planner.js';
@@ -103,8 +105,8 @@ const TF_WAIT_S = 0.2;
  * with which it shares a thread.
  */
 const MAX_AGE_S = {
-  virtual: { images: 0.5, joints: 0.3, transforms: 0.5, chunk: CHUNK_AGE_S, samePicture: Number.POSITIVE_INFINITY },
-  real: { images: 1, joints: 1, transforms: 1, chunk: CHUNK_AGE_S, samePicture: Number.POSITIVE_INFINITY },
+  virtual: { images: 0.5, joints: 0.3, transforms: 0.5, samePicture: Number.POSITIVE_INFINITY },
+  real: { images: 1, joints: 1, transforms: 1, samePicture: Number.POSITIVE_INFINITY },
 };
 
 /**
@@ -115,6 +117,8 @@ const MAX_AGE_S = {
 export async function runEpisode(options: ClosedLoopOptions): Promise<EpisodeResult> {
   const drawn = drawScene(options.config, options.seed);
   const scene = options.instruction === undefined ? drawn : withTask(drawn, options.instruction);
+  // One of an earlier run would stand for this one.
+  if (options.record) await rm(options.record.file, { force: true });
   const simulation = await Simulation.create(options.arm, scene);
   try {
     const camera = scene.cameras.find(({ mount }) => mount === 'base') ?? scene.cameras[0]!;
@@ -129,7 +133,14 @@ export async function runEpisode(options: ClosedLoopOptions): Promise<EpisodeRes
       if (!(error instanceof InputError)) throw error;
       return notBegun(options, scene, error);
     }
-    return await new Loop(options, simulation, camera, forecaster).run();
+    const clock = options.clock === 'virtual' ? new VirtualClock(VIRTUAL_START) : new RealClock();
+    const bus = new MemoryBus<Clock & { close(): void }>(clock);
+    try {
+      return await new Loop(options, simulation, camera, forecaster, bus, clock).run();
+    } finally {
+      // Before the simulation: its timers would go on.
+      await bus.close();
+    }
   } finally {
     simulation.close();
   }
@@ -150,13 +161,25 @@ class Loop {
   readonly #forecasts: Forecast[] = [];
   readonly #latencies: number[] = [];
   #closing = 0;
+  /** When the gripper had closed, as far as the robot knows. */
+  #heldSince: Nanoseconds | null = null;
+  #lastFailure: unknown = null;
+  /** Why the arm was not started. */
+  #startRefused: string | null = null;
 
-  constructor(options: ClosedLoopOptions, simulation: Simulation, camera: SceneCamera, forecaster: Forecaster) {
+  constructor(
+    options: ClosedLoopOptions,
+    simulation: Simulation,
+    camera: SceneCamera,
+    forecaster: Forecaster,
+    bus: MemoryBus,
+    clock: VirtualClock | RealClock,
+  ) {
     this.#options = options;
     this.#simulation = simulation;
-    this.#clock = options.clock === 'virtual' ? new VirtualClock(VIRTUAL_START) : new RealClock();
-    this.#start = this.#clock.now();
-    const bus = (this.#bus = new MemoryBus<Clock & { close(): void }>(this.#clock));
+    this.#bus = bus;
+    this.#clock = clock;
+    this.#start = clock.now();
     const { arm, calibrationErrorM } = options;
     this.#robot = new SimulatedRobot(bus, arm, simulation, {
       topics: { command: OUTPUT_TOPICS.command, gripper: OUTPUT_TOPICS.gripper, mode: DEFAULT_INPUT_TOPICS.robotMode },
@@ -169,7 +192,7 @@ class Loop {
     });
     const cameras = findCameras(bus.topics);
     this.#execution = this.#makeExecution(cameras);
-    this.#rigid = options.planner === 'rigid' ? makeRigid(arm) : null;
+    this.#rigid = options.planner === 'rigid' ? makeRigid(arm, options.latencyS) : null;
     const stage = this.#makeStage(camera, cameras);
     this.#planner = new Planner(
       bus,
@@ -199,7 +222,7 @@ class Loop {
       planner: this.#planner,
       execution: this.#execution,
       forecastCamera: camera.name,
-      isHolding: () => this.#isHolding(),
+      isHolding: () => this.#heldSince !== null,
     });
   }
 
@@ -227,7 +250,6 @@ class Loop {
       await this.#planner.close();
       this.#execution.close();
       this.#robot.close();
-      await this.#bus.close();
     }
   }
 
@@ -238,7 +260,10 @@ class Loop {
     for (let tick = 1; ; tick++) {
       await this.#pass(tick);
       await recorder?.settle();
-      if (this.#execution.phase === 'idle') await this.#bus.call(SERVICES.start, 'std_srvs/srv/Trigger', {});
+      if (this.#execution.phase === 'idle') {
+        const { success, message } = await this.#bus.call(SERVICES.start, 'std_srvs/srv/Trigger', {});
+        this.#startRefused = success ? null : message;
+      }
       over = this.#isOver() ? over + 1 : 0;
       if (over > SETTLING_TICKS || tick * MODEL_STEP_S >= timeLimitS || signal?.aborted) return tick;
     }
@@ -253,6 +278,8 @@ class Loop {
     }
     this.#clock.advanceTo(due);
     await this.#planner.settle();
+    // Lets in what does not come over the bus: a cancellation.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   #isOver(): boolean {
@@ -277,7 +304,7 @@ class Loop {
       latencyS,
       ...(this.#clock instanceof VirtualClock && { simulatedLatencyS: () => latencyS }),
       cameras: cameras.map(({ camera }) => camera),
-      maxAgeS: MAX_AGE_S[this.#options.clock],
+      maxAgeS: { ...MAX_AGE_S[this.#options.clock], chunk: CHUNK_AGE_S + latencyS },
       movingModes: ['move'],
       topics: DEFAULT_INPUT_TOPICS,
       monotonicS: () => toSeconds(this.#clock.now() - this.#start),
@@ -296,13 +323,20 @@ class Loop {
     const lifting = { points: POINT_COUNT, seed };
     const { scene } = this.#simulation;
     const clicks = new ClickGrounder(lifting);
-    if (click) clicks.click(camera.name, click);
     const masks = new MaskGrounder(
       (text, frame) => this.#robot.maskOf(withTask(scene, text).task.object, frame.camera, frame.stamp),
       lifting,
     );
-    return new HeldObjectGrounder(click ? clicks : masks, {
-      isHeld: () => this.#isHolding(),
+    // The same place is asked for again until the object is in the hand: it may have been missed.
+    const atClick: Grounder = {
+      name: clicks.name,
+      ground: (request) => {
+        clicks.click(camera.name, click!);
+        return clicks.ground(request);
+      },
+    };
+    return new HeldObjectGrounder(click ? atClick : masks, {
+      heldSince: () => this.#heldSince,
       handFrame: HAND_FRAME,
       fixedFrame: BASE_FRAME,
     });
@@ -312,17 +346,20 @@ class Loop {
     stage.results.subscribe(({ timings }) => this.#latencies.push(timings['total']!));
     this.#execution.commands.subscribe((command) => {
       if (stage instanceof RigidStage) stage.sawCommand(command);
-      if (command.step) this.#closing = isClosing(command.step.action.at(-1)!) ? this.#closing + 1 : 0;
+      if (!command.step) return;
+      this.#closing = isClosing(command.step.action.at(-1)!) ? this.#closing + 1 : 0;
+      if (this.#closing === CLOSING_TICKS) this.#heldSince = command.stamp;
+      else if (this.#closing === 0) this.#heldSince = null;
     });
     this.#planner.results.subscribe((result) => {
       if (stage instanceof RigidStage) stage.sawForecast(result);
-      if (this.#isHolding()) this.#forecasts.push(result.forecast);
+      if (this.#heldSince !== null) this.#forecasts.push(result.forecast);
     });
-  }
-
-  /** As far as the robot knows. */
-  #isHolding(): boolean {
-    return this.#closing >= CLOSING_TICKS;
+    this.#planner.failures.subscribe((error) => (this.#lastFailure = error));
+    // A start begins from where the arm is measured.
+    this.#execution.starts.subscribe(() => {
+      stage.clear();
+    });
   }
 
   #result(ticks: number, wallS: number): EpisodeResult {
@@ -355,12 +392,12 @@ class Loop {
   /** What went wrong first on the way to this end. */
   #whyNot(end: 'held' | 'outside' | 'moving'): { readonly code: string; readonly message: string } {
     if (this.#robot.reflex !== null) return { code: 'robot.reflex', message: this.#robot.reflex };
+    if (this.#startRefused !== null) return { code: 'start.refused', message: this.#startRefused };
     const stop = this.#execution.status().lastStop;
     // A plan that does not come stops the arm; why it did not come says more.
-    const refused = this.#planner.refusals.list.findLast(
-      ({ stage }) => stage === 'planning' || stage === 'forecasting',
-    );
-    if (stop?.code === 'stale.chunk' && refused) return { code: refused.code, message: refused.message };
+    const failure = this.#lastFailure;
+    if (stop?.code === 'stale.chunk' && failure instanceof PlannerError)
+      return { code: failure.code, message: failure.message };
     if (stop) return { code: stop.code, message: stop.message };
     return { code: `object.${end}`, message: ENDS[end] };
   }
@@ -424,12 +461,13 @@ function notBegun({ config, seed }: ClosedLoopOptions, scene: Scene, error: Inpu
   };
 }
 
-function makeRigid(arm: Arm): RigidMotionPlanner {
+function makeRigid(arm: Arm, latencyS: number): RigidMotionPlanner {
   return new RigidMotionPlanner({
     arm,
     limits: prepareLimits(arm, { periodS: MODEL_STEP_S }),
     tool: FRANKA_HAND_TCP,
     horizon: HORIZON,
     gripper: FRANKA_HAND,
+    leadSteps: Math.ceil(latencyS / MODEL_STEP_S),
   });
 }

@@ -1,21 +1,16 @@
-import type { Subscription } from 'rxjs';
 import { DEFAULT_QOS, SENSOR_QOS } from '../bus/bus.js';
 import type { RgbImage } from '../core/images.js';
 import { toSeconds, type Nanoseconds } from '../core/time.js';
-import { distance, type Vector3 } from '../core/vector.js';
+import type { Vector3 } from '../core/vector.js';
 import { FRANKA_HAND_TCP } from '../geometry/franka-kinematics.js';
 import { transformPoint } from '../geometry/transform.js';
 import { toolPath } from '../planning/inverse-kinematics.js';
 import { decodeColorImage } from '../sensing/color-image.js';
 import { readJoints } from '../sensing/joint-states.js';
+import type { Trace } from '../visualization/joint-traces.js';
 import type { EpisodeParts } from './closed-loop.js';
+import { motionOf } from './forecast-motion.js';
 import type { PlannerResult } from './planner.js';
-
-/** Positions of all joints at a time, seconds since the first that was seen. */
-export interface JointSample {
-  readonly timeS: number;
-  readonly positions: readonly number[];
-}
 
 /** A picture with the forecast that was the newest when it was taken. */
 export interface StoryPicture {
@@ -31,47 +26,44 @@ const JOINTS = 7;
 /** Remembers of an episode what its report shows. */
 export class EpisodeStory {
   readonly pictures: StoryPicture[] = [];
-  readonly commanded: JointSample[] = [];
-  readonly measured: JointSample[] = [];
+  readonly commanded: Trace[] = [];
+  readonly measured: Trace[] = [];
   /** The forecast with the longest motion; null when there was none. */
   highlight: PlannerResult | null = null;
   /** Where the points of each forecast are to go, in the arm's base, from t0 on, metres: of those that were executed with the object in the hand. */
   readonly followed: (readonly (Vector3 | null)[])[] = [];
-  readonly #subscriptions: Subscription[] = [];
   #start: Nanoseconds | null = null;
   #seen = 0;
   #newest: PlannerResult | null = null;
 
   watch({ bus, planner, execution, forecastCamera, isHolding }: EpisodeParts): void {
-    this.#subscriptions.push(
-      planner.results.subscribe((result) => {
-        this.#newest = result;
-        if (!this.highlight || motionOf(result) > motionOf(this.highlight)) this.highlight = result;
-        const pose = result.cameraInBase;
-        if (!pose || !isHolding()) return;
-        result.forecast.positions.forEach((track, p) => {
-          const way = [result.forecast.start[p]!, ...track];
-          this.followed.push(way.map((point) => point && transformPoint(pose, point)));
+    planner.results.subscribe((result) => {
+      this.#newest = result;
+      if (!this.highlight || motionOf(result) > motionOf(this.highlight)) this.highlight = result;
+      const pose = result.cameraInBase;
+      if (!pose || !isHolding()) return;
+      result.forecast.positions.forEach((track, p) => {
+        const way = [result.forecast.start[p]!, ...track];
+        this.followed.push(way.map((point) => point && transformPoint(pose, point)));
+      });
+    });
+    execution.commands.subscribe(({ stamp, positions }) => {
+      this.commanded.push({ timeS: this.#since(stamp), positions });
+    });
+    bus.subscribe('/joint_states', 'sensor_msgs/msg/JointState', DEFAULT_QOS).subscribe(({ message, receivedAt }) => {
+      const { positions } = readJoints(message, message.name.slice(0, JOINTS));
+      this.measured.push({ timeS: this.#since(receivedAt), positions });
+    });
+    bus
+      .subscribe(`/${forecastCamera}/color/image_raw`, 'sensor_msgs/msg/Image', SENSOR_QOS)
+      .subscribe(({ message, receivedAt }) => {
+        if (!this.#newest || this.#seen++ % PICTURE_STRIDE !== 0) return;
+        this.pictures.push({
+          image: decodeColorImage(message),
+          timeS: this.#since(receivedAt),
+          result: this.#newest,
         });
-      }),
-      execution.commands.subscribe(({ stamp, positions }) => {
-        this.commanded.push({ timeS: this.#since(stamp), positions });
-      }),
-      bus.subscribe('/joint_states', 'sensor_msgs/msg/JointState', DEFAULT_QOS).subscribe(({ message, receivedAt }) => {
-        const { positions } = readJoints(message, message.name.slice(0, JOINTS));
-        this.measured.push({ timeS: this.#since(receivedAt), positions });
-      }),
-      bus
-        .subscribe(`/${forecastCamera}/color/image_raw`, 'sensor_msgs/msg/Image', SENSOR_QOS)
-        .subscribe(({ message, receivedAt }) => {
-          if (!this.#newest || this.#seen++ % PICTURE_STRIDE !== 0) return;
-          this.pictures.push({
-            image: decodeColorImage(message),
-            timeS: this.#since(receivedAt),
-            result: this.#newest,
-          });
-        }),
-    );
+      });
   }
 
   /** Way of the tool as it was commanded, in the arm's base, metres. */
@@ -86,14 +78,4 @@ export class EpisodeStory {
     this.#start ??= stamp;
     return toSeconds(stamp - this.#start);
   }
-}
-
-/** Longest way of any point from its start, metres. */
-export function motionOf({ forecast }: PlannerResult): number {
-  return Math.max(
-    0,
-    ...forecast.positions.flatMap((track, p) =>
-      track.flatMap((point) => (point ? [distance(point, forecast.start[p]!)] : [])),
-    ),
-  );
 }

@@ -71,7 +71,10 @@ export interface ExecutionFigures extends ExecutorFigures {
 export class ExecutionStage {
   /** Every command, sent or only shown. */
   readonly commands: Observable<Command>;
+  /** Every start: what was planned before is not executed any more. */
+  readonly starts: Observable<void>;
   readonly #commands = new Subject<Command>();
+  readonly #starts = new Subject<void>();
   readonly #bus: Bus;
   readonly #options: ExecutionOptions;
   readonly #queue: ChunkQueue;
@@ -90,6 +93,8 @@ export class ExecutionStage {
   #startedAt: Nanoseconds = 0n;
   /** When the last command was made; null before the first since a start. */
   #lastTick: Nanoseconds | null = null;
+  /** Since a chunk was late, and until it comes, every slot gets a command. */
+  #isHolding = false;
   /** A chunk is on its way. */
   #coming = false;
   #gripperMoves = 0;
@@ -99,6 +104,7 @@ export class ExecutionStage {
     this.#bus = bus;
     this.#options = options;
     this.commands = this.#commands.asObservable();
+    this.starts = this.#starts.asObservable();
     this.#dryRun = options.dryRun;
     this.#queue = new ChunkQueue(options.queue);
     this.#executor = new Executor({
@@ -153,7 +159,9 @@ export class ExecutionStage {
     this.#executor.start(now, this.#joints?.positions ?? null, this.#watchdogs.faults(now));
     this.#startedAt = now;
     this.#lastTick = null;
+    this.#isHolding = false;
     this.#coming = false;
+    this.#starts.next();
   }
 
   stop(fault: Fault): void {
@@ -239,6 +247,7 @@ export class ExecutionStage {
     this.#preview.close();
     this.#gripper.close();
     this.#commands.complete();
+    this.#starts.complete();
   }
 
   #take(chunk: ActionChunk): void {
@@ -253,8 +262,11 @@ export class ExecutionStage {
   /** A chunk that lets wait for longer than a slot finds the arm led to a stand: what it was sent last is no place to coast to. */
   #slot(): void {
     this.#slots.slot();
+    if (!this.#slots.isWaiting) return;
     const sinceS = toSeconds(this.#bus.clock.now() - (this.#lastTick ?? this.#startedAt));
-    if (this.#slots.isWaiting && sinceS > PATIENCE_SLOTS * this.#options.limiter.periodS) this.#tick();
+    if (sinceS <= PATIENCE_SLOTS * this.#options.limiter.periodS && !this.#isHolding) return;
+    this.#isHolding = true;
+    this.#tick();
   }
 
   /** Synchronous mode: the next step at once where there is one, or when its chunk comes. */
@@ -277,6 +289,7 @@ export class ExecutionStage {
     const command = this.#executor.tick(now, this.#joints?.positions ?? null, faults);
     if (!command) return;
     this.#lastTick = now;
+    if (command.step) this.#isHolding = false;
     this.#publish(command);
     this.#commands.next(command);
   }
@@ -292,7 +305,8 @@ export class ExecutionStage {
           velocities: [...command.velocities],
           accelerations: [],
           effort: [],
-          time_from_start: toTimeMessage(fromSeconds(this.#options.limiter.periodS)),
+          // The time that its way was limited for: sent to be made in less, it would be too fast.
+          time_from_start: toTimeMessage(fromSeconds(Math.max(command.dtS, this.#options.limiter.periodS))),
         },
       ],
     });

@@ -20,7 +20,7 @@ import { MILLIMETRES } from '../sensing/depth-image.js';
 import { FaultyRecording, needsPolicy, type FaultName, type InjectedFault } from './faults.js';
 import { AgreementMonitor, type AgreementFigures } from './agreement-monitor.js';
 import { findCameras, type CameraTopics } from './camera-topics.js';
-import { motionOf } from './episode-story.js';
+import { motionOf } from './forecast-motion.js';
 import type { LatencySummary } from './latencies.js';
 import { DEFAULT_INPUT_TOPICS, MAX_INTERVAL_S, MODEL_STEP_S, OUTPUT_TOPICS } from './planner-options.js';
 import { Planner, type PlannerResult } from './planner.js';

@@ -8,7 +8,7 @@ import { distance, type Vector3 } from '../core/vector.js';
 import { transformPoint, type Transform } from '../geometry/transform.js';
 import { followPoses, poseError, ROUGHLY, toolPose } from './inverse-kinematics.js';
 import { carriedPoses, rigidMotionOf } from './rigid-motion.js';
-import { straightTo, timed, type ToolArm } from './tool-path.js';
+import { raised, straightTo, timed, type ToolArm } from './tool-path.js';
 import { topGrasps, type TopGrasp } from './top-grasp.js';
 
 /** A forecast with what a plan needs besides. */
@@ -36,6 +36,8 @@ export interface RigidPlannerOptions extends ToolArm {
   /** Steps of a chunk. */
   readonly horizon: number;
   readonly gripper: GripperConvention;
+  /** Steps of a chunk whose time is over when it comes: a motion begins behind them. */
+  readonly leadSteps: number;
 }
 
 /** Of the tool, metres a second. */
@@ -76,7 +78,8 @@ export class RigidMotionPlanner {
   #seen: SeenForecast | null = null;
   /** When the last program was over: what was seen before says nothing about what has changed since. */
   #since: Nanoseconds | null = null;
-  #chunk: { readonly chunk: ActionChunk; readonly from: number } | null = null;
+  /** Chunks of the program, with the step of it that they begin at: one may still be executed when the next is made. */
+  readonly #chunks = new Map<ActionChunk, number>();
 
   constructor(options: RigidPlannerOptions) {
     this.#options = options;
@@ -96,7 +99,8 @@ export class RigidMotionPlanner {
 
   /** Of a chunk that was given out, up to this step. */
   executed(chunk: ActionChunk, index: number): void {
-    if (this.#chunk?.chunk === chunk) this.#next = this.#chunk.from + index + 1;
+    const from = this.#chunks.get(chunk);
+    if (from !== undefined) this.#next = Math.max(this.#next, from + index + 1);
   }
 
   /**
@@ -107,8 +111,10 @@ export class RigidMotionPlanner {
     if (this.#next >= this.#program.length) {
       const program = this.#nextProgram(robot);
       if (!program) return null;
-      this.#program = program;
+      const waiting = this.#program.at(-1) ?? [...robot.joints, 0];
+      this.#program = [...repeated(waiting, this.#options.leadSteps), ...program];
       this.#next = 0;
+      this.#chunks.clear();
       this.#sent = program.at(-1)!.slice(0, -1);
     }
     const { horizon, limits } = this.#options;
@@ -120,7 +126,7 @@ export class RigidMotionPlanner {
       instruction: robot.instruction,
       steps: Array.from({ length: horizon }, (_, k) => this.#program[Math.min(this.#next + k, last)]!),
     };
-    this.#chunk = { chunk, from: this.#next };
+    this.#chunks.set(chunk, this.#next);
     return chunk;
   }
 
@@ -133,7 +139,7 @@ export class RigidMotionPlanner {
     this.#attempts = 0;
     this.#seen = null;
     this.#since = null;
-    this.#chunk = null;
+    this.#chunks.clear();
   }
 
   #nextProgram({ stamp, joints: measured, gripperWidthM }: RobotState): Steps | null {
@@ -240,12 +246,8 @@ function centreOf(points: readonly Vector3[]): Vector3 {
   return [sum[0]! / points.length, sum[1]! / points.length, sum[2]! / points.length];
 }
 
-function raised({ translation: [x, y, z], rotation }: Transform, by: number): Transform {
-  return { translation: [x, y, z + by], rotation };
-}
-
-function repeated(joints: readonly number[], ticks: number): Steps {
-  return Array.from({ length: ticks }, () => joints);
+function repeated(step: readonly number[], ticks: number): Steps {
+  return Array.from({ length: ticks }, () => step);
 }
 
 function unreachable(arm: string, { pose: { translation } }: TopGrasp): InputError {

@@ -45,3 +45,8 @@ export function timed(
   // A path of much finer steps than commands would only be sampled.
   return timePath(limits, path, Math.max(stepS, limits.options.periodS / 8)).positions.slice(1);
 }
+
+/** The same pose so many metres higher, in a frame whose z points up. */
+export function raised({ translation: [x, y, z], rotation }: Transform, by: number): Transform {
+  return { translation: [x, y, z + by], rotation };
+}

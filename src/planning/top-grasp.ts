@@ -1,7 +1,7 @@
 import { InputError } from '../core/errors.js';
 import { percentile } from '../core/statistics.js';
 import type { Vector3 } from '../core/vector.js';
-import { multiplyQuaternions, type Quaternion, type Transform } from '../geometry/transform.js';
+import { aboutVertical, multiplyQuaternions, type Quaternion, type Transform } from '../geometry/transform.js';
 
 /** A parallel gripper from above. */
 export interface TopGrasp {
@@ -30,8 +30,8 @@ const LEAST_POINTS = 6;
 /** Readings beyond these are noise. */
 const TRIM = 3;
 const ANGLES = 45;
-/** Straight down, x forward. */
-const DOWN: Quaternion = [1, 0, 0, 0];
+/** Of a tool that looks straight down, x forward. */
+export const DOWN: Quaternion = [1, 0, 0, 0];
 
 /**
  * Grasps from above for an object of which a part of the surface is known: across the sides of the smallest upright box around it, each way round,
@@ -101,8 +101,4 @@ function span(values: readonly number[]): { readonly middle: number; readonly wi
   const low = percentile(values, TRIM);
   const high = percentile(values, 100 - TRIM);
   return { middle: (low + high) / 2, width: high - low };
-}
-
-function aboutVertical(angle: number): Quaternion {
-  return [0, 0, Math.sin(angle / 2), Math.cos(angle / 2)];
 }

@@ -4,10 +4,11 @@ import { seededRandom } from '../core/random.js';
 import type { Vector3 } from '../core/vector.js';
 import { prepareLimits } from '../execution/limiter.js';
 import { FRANKA_HAND_TCP } from '../geometry/franka-kinematics.js';
-import { multiplyQuaternions, rotate, type Quaternion, type Transform } from '../geometry/transform.js';
+import { aboutVertical, multiplyQuaternions, rotate, type Transform } from '../geometry/transform.js';
 import { followPoses, ROUGHLY, toolPose } from '../planning/inverse-kinematics.js';
-import { straightTo, timed, type ToolArm } from '../planning/tool-path.js';
-import { WALL_M, yawRotation, type SceneObject, type SceneReceptacle } from './scene.js';
+import { raised, straightTo, timed, type ToolArm } from '../planning/tool-path.js';
+import { DOWN } from '../planning/top-grasp.js';
+import { WALL_M, type SceneObject, type SceneReceptacle } from './scene.js';
 import type { Simulation } from './simulation.js';
 
 /** Phases of a pick-and-place, as MolmoSpaces numbers them. */
@@ -40,8 +41,6 @@ const LIFTS_M = [0.16, 0.12, 0.09];
 const LEAST_HEIGHT_M = 0.014;
 const TOOL_SPEED = { free: 0.3, careful: 0.12 };
 const WAIT_TICKS = { close: 6, open: 5, settle: 2 };
-/** Straight down, x forward. */
-const DOWN: Quaternion = [1, 0, 0, 0];
 
 /**
  * Picks the object of the task and puts it into its receptacle, from where things stand when each phase begins. It knows the simulation's state; it
@@ -73,13 +72,13 @@ export function* expertCommands(
 
   yield* hold(state, 'gripper-open', 1);
   const { grasp, liftM } = graspOf(arm, simulation, object, receptacle, state, vary);
-  const above = lifted(grasp, CLEARANCE_M + vary(0.02));
+  const above = raised(grasp, CLEARANCE_M + vary(0.02));
   yield* reach(state, 'pregrasp', above, TOOL_SPEED.free);
   yield* reach(state, 'grasp', grasp, TOOL_SPEED.careful);
   yield* hold(state, 'grasp', WAIT_TICKS.settle);
   state.width = 0;
   yield* hold(state, 'gripper-close', WAIT_TICKS.close);
-  yield* reach(state, 'lift', lifted(grasp, liftM), TOOL_SPEED.free);
+  yield* reach(state, 'lift', raised(grasp, liftM), TOOL_SPEED.free);
 
   // Where the object hangs in the gripper decides where the gripper goes.
   const held = simulation.poseOf(object.name).translation;
@@ -100,7 +99,7 @@ export function* expertCommands(
   yield* reach(state, 'place', low, TOOL_SPEED.careful);
   state.width = OPEN_M;
   yield* hold(state, 'place', WAIT_TICKS.open);
-  yield* reach(state, 'retreat', lifted(low, CLEARANCE_M + 0.04), TOOL_SPEED.free);
+  yield* reach(state, 'retreat', raised(low, CLEARANCE_M + 0.04), TOOL_SPEED.free);
   yield* alongJoints(state, 'go_home', home);
   yield* hold(state, 'go_home', WAIT_TICKS.settle);
 }
@@ -143,15 +142,15 @@ function graspOf(
     const ranked = turns.flatMap((turn) => {
       const grasp: Transform = {
         translation: [x + noise.x, y + noise.y, height],
-        rotation: multiplyQuaternions(yawRotation(turn + noise.yaw), DOWN),
+        rotation: multiplyQuaternions(aboutVertical(turn + noise.yaw), DOWN),
       };
       const liftM = lift + noise.lift;
-      const up = lifted(grasp, liftM);
+      const up = raised(grasp, liftM);
       const over: Transform = {
         ...up,
         translation: [receptacle.position[0], receptacle.position[1], up.translation[2]],
       };
-      const way = [lifted(grasp, CLEARANCE_M), grasp, up, over, lifted(over, 0.06 - liftM)];
+      const way = [raised(grasp, CLEARANCE_M), grasp, up, over, raised(over, 0.06 - liftM)];
       const turned = turnOnTheWay(arm, way, state.joints);
       return turned === null ? [] : [{ grasp, liftM, turned }];
     });
@@ -174,10 +173,6 @@ function turnOnTheWay(arm: Arm, way: readonly Transform[], joints: readonly numb
     if (error instanceof InputError) return null;
     throw error;
   }
-}
-
-function lifted({ translation: [x, y, z], rotation }: Transform, by: number): Transform {
-  return { translation: [x, y, z + by], rotation };
 }
 
 function* hold(state: Motion, phase: Phase, ticks: number): Generator<ExpertCommand> {

@@ -5,19 +5,17 @@ import { compose, invert, transformPoint, type Transform } from '../geometry/tra
 
 /** Where an object was at every moment of a simulation: forecasts of points on it are held to this afterwards. */
 export class MotionHistory {
-  readonly #step: Nanoseconds;
-  readonly #poses: { readonly object: Transform; readonly camera: Transform }[] = [];
-  #start: Nanoseconds | null = null;
+  readonly #nearest: Nanoseconds;
+  readonly #moments: Moment[] = [];
 
-  /** @param step between two moments. */
+  /** @param step between two moments; one that is further away than half of it says nothing. */
   constructor(step: Nanoseconds) {
-    this.#step = step;
+    this.#nearest = step / 2n;
   }
 
-  /** True poses in the world; moments come in their order, a step apart. */
+  /** True poses in the world; moments come in their order. */
   add(stamp: Nanoseconds, object: Transform, camera: Transform): void {
-    this.#start ??= stamp;
-    this.#poses.push({ object, camera });
+    this.#moments.push({ stamp, object, camera });
   }
 
   /** `positions[p][f]` in the camera's frame at t0, metres; null behind the end. */
@@ -33,8 +31,18 @@ export class MotionHistory {
     return forecast.start.map((point) => later.map((moved) => moved && transformPoint(moved, point)));
   }
 
-  #at(stamp: Nanoseconds): { readonly object: Transform; readonly camera: Transform } | null {
-    if (this.#start === null) return null;
-    return this.#poses[Math.round(Number(stamp - this.#start) / Number(this.#step))] ?? null;
+  #at(stamp: Nanoseconds): Moment | null {
+    const later = this.#moments.findIndex((moment) => moment.stamp >= stamp - this.#nearest);
+    const near = this.#moments.slice(later, later + 2).filter((moment) => moment.stamp - stamp <= this.#nearest);
+    const away = (moment: Moment): Nanoseconds => (moment.stamp > stamp ? moment.stamp - stamp : stamp - moment.stamp);
+    return later < 0
+      ? null
+      : near.reduce<Moment | null>((best, one) => (best && away(best) <= away(one) ? best : one), null);
   }
+}
+
+interface Moment {
+  readonly stamp: Nanoseconds;
+  readonly object: Transform;
+  readonly camera: Transform;
 }

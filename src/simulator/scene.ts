@@ -341,8 +341,3 @@ export function opticalRotation(forward: Vector3, up: Vector3): Quaternion {
     [x[2], y[2], z[2]],
   ]);
 }
-
-/** Rotation by an angle about the vertical. */
-export function yawRotation(yaw: number): Quaternion {
-  return [0, 0, Math.sin(yaw / 2), Math.cos(yaw / 2)];
-}

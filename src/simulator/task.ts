@@ -7,9 +7,9 @@ import type { Scene } from './scene.js';
  */
 export function withTask(scene: Scene, instruction: string): Scene {
   const find = (what: string, things: Scene['objects'] | Scene['receptacles']): string => {
-    const words = ` ${instruction.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ')} `;
+    const words = wordsOf(instruction);
     const named = things
-      .map(({ name, label }) => ({ name, at: words.indexOf(` ${label.toLowerCase()} `) }))
+      .map(({ name, label }) => ({ name, at: words.indexOf(wordsOf(label)) }))
       .filter(({ at }) => at >= 0)
       .sort((a, b) => a.at - b.at);
     if (named[0]) return named[0].name;
@@ -23,4 +23,12 @@ export function withTask(scene: Scene, instruction: string): Scene {
     ...scene,
     task: { instruction, object: find('object', scene.objects), receptacle: find('receptacle', scene.receptacles) },
   };
+}
+
+/** Without capitals and punctuation, between spaces. */
+function wordsOf(text: string): string {
+  return ` ${text
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, ' ')
+    .trim()} `;
 }

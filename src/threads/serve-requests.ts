@@ -30,9 +30,12 @@ export function serveRequests(
         abort.abort();
         return;
       case 'end':
-        void close().finally(() => {
-          port.close();
-        });
+        // What cannot be closed ends with the thread.
+        close()
+          .catch(() => undefined)
+          .finally(() => {
+            port.close();
+          });
     }
   });
 }

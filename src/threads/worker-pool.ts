@@ -22,11 +22,16 @@ export async function onThreads<Result>(
   const waiting = [...requests];
   const work = async (): Promise<void> => {
     const worker = new Worker(file);
-    const ended = new Promise<void>((resolve) =>
+    let failure: Error | null = null;
+    const ended = new Promise<void>((resolve) => {
       worker.once('exit', () => {
         resolve();
-      }),
-    );
+      });
+    });
+    // Listened to all the time: an error that nobody hears would end the process.
+    worker.on('error', (error: Error) => {
+      failure ??= error;
+    });
     const send = (message: ToWorker): void => {
       worker.postMessage(message);
     };
@@ -37,9 +42,13 @@ export async function onThreads<Result>(
     try {
       while (waiting.length > 0 && signal?.aborted !== true) {
         const request = waiting.shift();
-        const reply = await ask(worker, () => {
-          send({ kind: 'request', request });
-        });
+        const answered = new Promise<Reply>((resolve) => worker.once('message', resolve));
+        send({ kind: 'request', request });
+        const reply = await Promise.race([answered, ended]);
+        if (!reply) {
+          rethrow(failure);
+          throw new Error(`a thread of ${file.pathname} ended in the middle of its work`);
+        }
         if ('error' in reply) throw toError(reply.error);
         onResult(reply.result as Result);
       }
@@ -51,19 +60,12 @@ export async function onThreads<Result>(
       send({ kind: 'end' });
       await ended;
     }
+    rethrow(failure);
   };
   const results = await Promise.allSettled(Array.from({ length: Math.min(threads, requests.length) }, work));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
-function ask(worker: Worker, send: () => void): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const done = (reply: Reply): void => {
-      worker.off('error', reject);
-      resolve(reply);
-    };
-    worker.once('message', done);
-    worker.once('error', reject);
-    send();
-  });
+function rethrow(failure: Error | null): void {
+  if (failure) throw failure;
 }

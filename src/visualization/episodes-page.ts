@@ -9,8 +9,8 @@ export interface EpisodeSection {
   readonly pictures: readonly { readonly caption: string; readonly data: Buffer; readonly type: 'png' | 'webp' }[];
   /** SVG. */
   readonly drawings: readonly { readonly caption: string; readonly svg: string }[];
-  /** A file beside the page. */
-  readonly recording: string;
+  /** A file beside the page; null where there is none. */
+  readonly recording: string | null;
 }
 
 const STYLE = `
@@ -44,7 +44,7 @@ function section({ title, success, result, figures, pictures, drawings, recordin
 <p><span class="mark ${success ? 'good' : 'bad'}">${success ? 'success' : 'failed'}</span>: ${escapeHtml(result)}</p>
 <table>${figures.map(([name, value]) => `<tr><td>${escapeHtml(name)}</td><td>${escapeHtml(value)}</td></tr>`).join('')}</table>
 <div class="pictures">${shown.join('')}</div>
-<p>Everything on the bus: <a href="${encodeURI(recording)}">${escapeHtml(recording)}</a> (Foxglove, Lichtblick, ros2 bag play)</p></section>`;
+${recording === null ? '' : `<p>Everything on the bus: <a href="${encodeURI(recording)}">${escapeHtml(recording)}</a> (Foxglove, Lichtblick, ros2 bag play)</p>`}</section>`;
 }
 
 function figure(content: string, caption: string): string {

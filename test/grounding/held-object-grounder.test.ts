@@ -16,13 +16,14 @@ const still = (x: number, y: number, z: number): Transform => ({ translation: [x
 const CAMERA = still(1, 0, 0);
 const handAt = (seconds: number): Transform => still(2 - seconds, 0, 0.5);
 
-let held = false;
+/** When the gripper closed. */
+let held: bigint | null = null;
 /** Points that the other grounder lifts; an error when it sees nothing at all. */
 let seen = 8;
 let grounder: HeldObjectGrounder;
 
 beforeEach(() => {
-  held = false;
+  held = null;
   seen = 8;
   grounder = new HeldObjectGrounder(
     {
@@ -43,7 +44,7 @@ beforeEach(() => {
         });
       },
     },
-    { isHeld: () => held, handFrame: 'hand', fixedFrame: 'base' },
+    { heldSince: () => held, handFrame: 'hand', fixedFrame: 'base' },
   );
 });
 
@@ -65,7 +66,7 @@ function ask(...seconds: number[]): Promise<QueryPoints | null> {
 
 it('lets the other one speak while nothing is held, or while it sees enough', async () => {
   expect(liftedPoints((await ask(0))!)).toHaveLength(8);
-  held = true;
+  held = fromSeconds(0.5);
   seen = 6;
   expect(liftedPoints((await ask(1))!)).toHaveLength(6);
 });
@@ -78,9 +79,10 @@ it.each([
   // On its way down the hand hides most of it: what was seen before counts.
   seen = 2;
   await ask(0.5);
-  held = true;
+  // It closed before it was asked for the first time.
+  held = fromSeconds(1);
   seen = left;
-  await ask(1);
+  await ask(1.2);
   const query = (await ask(1.4, 1.5))!;
   const x = (row: readonly (Vector3 | null)[]): number[] => row.map((p) => p![0]);
   // Half a second after the gripper closed the hand has gone half a metre.
@@ -92,13 +94,13 @@ it.each([
 
 it('knows nothing any more of an object that was let go', async () => {
   await ask(0);
-  held = true;
+  held = fromSeconds(1);
   seen = -1;
   await ask(1);
-  held = false;
+  held = null;
   await expect(ask(2)).rejects.toThrow('hidden');
   seen = 1;
   await ask(2.5);
-  held = true;
+  held = fromSeconds(3);
   expect(liftedPoints((await ask(3))!)).toHaveLength(1);
 });

@@ -3,7 +3,8 @@ import { MemoryBus } from '../../src/bus/memory/memory-bus.js';
 import { VirtualClock } from '../../src/bus/memory/virtual-clock.js';
 import type { JointTrajectory } from '../../src/bus/messages.js';
 import { ROBOTIQ_2F85, stateOfWidth } from '../../src/core/gripper.js';
-import { fromSeconds, toSeconds } from '../../src/core/time.js';
+import { fromSeconds, fromTimeMessage, toSeconds } from '../../src/core/time.js';
+import type { QueueOptions } from '../../src/execution/chunk-queue.js';
 import { loadArm } from '../../src/files/arm-file.js';
 import { ExecutionStage } from '../../src/node/execution-stage.js';
 import { DEFAULT_INPUT_TOPICS, OUTPUT_TOPICS, SERVICES } from '../../src/node/planner-options.js';
@@ -19,13 +20,11 @@ let sent: JointTrajectory[];
 let shown: JointTrajectory[];
 let widths: number[];
 
-beforeEach(() => {
-  clock = new VirtualClock(fromSeconds(100));
-  bus = new MemoryBus(clock);
-  stage = new ExecutionStage(bus, {
+function makeStage(mode: QueueOptions['mode']): ExecutionStage {
+  return new ExecutionStage(bus, {
     arm: fr3,
     limiter: { periodS: STEP_S },
-    queue: { mode: 'asynchronous', executedSteps: 8 },
+    queue: { mode, executedSteps: 8 },
     gripper: { convention: ROBOTIQ_2F85 },
     dryRun: true,
     latencyS: 0,
@@ -35,6 +34,12 @@ beforeEach(() => {
     topics: DEFAULT_INPUT_TOPICS,
     monotonicS: () => toSeconds(clock.now()),
   });
+}
+
+beforeEach(() => {
+  clock = new VirtualClock(fromSeconds(100));
+  bus = new MemoryBus(clock);
+  stage = makeStage('asynchronous');
   [sent, shown, widths] = [[], [], []];
   bus
     .subscribe(OUTPUT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory')
@@ -148,5 +153,52 @@ describe('the test of the gripper', () => {
       success: false,
       message: expect.stringMatching(/the arm moves/),
     });
+  });
+});
+
+describe('waiting for a chunk in synchronous mode', () => {
+  it('leads the arm to a stand, within its limits as they are sent, and goes on when the chunk comes', async () => {
+    stage.close();
+    stage = makeStage('synchronous');
+    await dryRun(false);
+    /** Where the arm is: it does what it is sent. */
+    let at: readonly number[] = HOME;
+    bus.subscribe(OUTPUT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory').subscribe(({ message }) => {
+      at = Array.from(message.points[0]!.positions);
+    });
+    const pass = (): void => {
+      clock.advanceTo(clock.now() + fromSeconds(STEP_S));
+      stage.sawJoints({ stamp: clock.now(), names, positions: at, velocities: null });
+    };
+    const offer = (speed: number): void => {
+      const steps = Array.from({ length: 16 }, (_, k) => [at[0]! + speed * STEP_S * (k + 1), ...HOME.slice(1), 0]);
+      stage.offer({ planner: 'test', stamp: clock.now(), stepS: STEP_S, instruction: '', steps });
+    };
+    pass();
+    expect(await call(SERVICES.start)).toMatchObject({ success: true });
+    offer(1.2);
+    for (let slot = 0; slot < 9; slot++) pass();
+    const moving = sent.length;
+    expect(moving).toBeGreaterThanOrEqual(8);
+    // Nothing comes for a while: from the second slot on each one gets a command, and the arm comes to a stand.
+    for (let slot = 0; slot < 12; slot++) pass();
+    expect(sent.length - moving).toBeGreaterThanOrEqual(10);
+    expect(sent.at(-1)!.points[0]!.positions[0]).toBe(sent.at(-4)!.points[0]!.positions[0]);
+    expect(stage.phase).toBe('active');
+    offer(0.5);
+    for (let slot = 0; slot < 6; slot++) pass();
+    expect(at[0]).toBeGreaterThan(sent[moving + 9]!.points[0]!.positions[0]! + 0.05);
+    // What the robot is sent, in the time that it is given for it.
+    let before = HOME[0]!;
+    for (const { points } of sent) {
+      const seconds = toSeconds(fromTimeMessage(points[0]!.time_from_start));
+      expect(seconds).toBeGreaterThanOrEqual(STEP_S - 1e-6);
+      expect(Math.abs(points[0]!.positions[0]! - before) / seconds).toBeLessThanOrEqual(fr3.joints[0]!.velocity + 1e-6);
+      before = points[0]!.positions[0]!;
+    }
+    // The first command after a gap is given the time of the gap.
+    expect(
+      Math.max(...sent.map(({ points }) => toSeconds(fromTimeMessage(points[0]!.time_from_start)))),
+    ).toBeGreaterThan(1.5 * STEP_S);
   });
 });

@@ -33,14 +33,19 @@ let joints: readonly number[];
 let ticks: number;
 let gripper: number;
 
-beforeEach(() => {
-  planner = new RigidMotionPlanner({
+function makePlanner(leadSteps: number): RigidMotionPlanner {
+  return new RigidMotionPlanner({
     arm,
     limits: prepareLimits(arm, { periodS: STEP_S }),
     tool: FRANKA_HAND_TCP,
     horizon: 16,
     gripper: FRANKA_HAND,
+    leadSteps,
   });
+}
+
+beforeEach(() => {
+  planner = makePlanner(0);
   joints = START;
   ticks = 0;
   gripper = 0;
@@ -146,6 +151,22 @@ describe('the rigid-motion planner', () => {
       expect(up.at(-1)![7]).toBe(0);
       expect(tool()[2]).toBeGreaterThan(0.1);
     }
+  });
+  it('begins a motion behind the steps that are over when its chunk comes, and knows what an older chunk still does', () => {
+    planner = makePlanner(5);
+    ask(0.08);
+    seeCube(GOING);
+    const first = ask(0.08)!;
+    for (let k = 0; k < 5; k++) expect(first.steps[k]).toEqual([...START, 0]);
+    expect(first.steps[15]).not.toEqual(first.steps[4]);
+    planner.executed(first, 7);
+    const second = ask(0.08)!;
+    expect(second.steps[0]).toEqual(first.steps[8]);
+    // It is late, and the first one goes on.
+    planner.executed(first, 10);
+    expect(ask(0.08)!.steps[0]).toEqual(first.steps[11]);
+    planner.executed(second, 4);
+    expect(ask(0.08)!.steps[0]).toEqual(second.steps[5]);
   });
   it('says where an object cannot be grasped', () => {
     ask(0.08);

@@ -220,6 +220,9 @@ describe('tasks', () => {
     const [object, receptacle] = [scene.objects[1]!, scene.receptacles[1]!];
     const { task } = withTask(scene, `Please, put the ${object.label.toUpperCase()} into: ${receptacle.label}!`);
     expect([task.object, task.receptacle]).toEqual([object.name, receptacle.name]);
+    // A user's own names may be written in any way.
+    const named = { ...scene, objects: [{ ...object, label: 'dark-red soup_can' }] };
+    expect(withTask(named, `Put the dark-red soup_can in the ${receptacle.label}`).task.object).toBe(object.name);
     expect(() => withTask(scene, `Put the pink elephant in the ${receptacle.label}`)).toThrow(
       /names no object of the scene of seed 4/,
     );
@@ -272,5 +275,28 @@ describe('what happened', () => {
     expect(inWorld[1]).toEqual([expect.closeTo(0.4, 6), expect.closeTo(0, 6), expect.closeTo(0, 6)]);
     // The simulation had ended.
     expect(inWorld[2]).toBeNull();
+  });
+  it('is known at the moments that were seen, however unevenly they came', () => {
+    const history = new MotionHistory(fromSeconds(0.1));
+    const camera = { translation: [0, 0, 0] as const, rotation: [0, 0, 0, 1] as const };
+    for (const seconds of [0, 0.11, 0.19, 0.8, 0.91])
+      history.add(fromSeconds(seconds), { translation: [seconds, 0, 0], rotation: [0, 0, 0, 1] }, camera);
+    const future = history.futureOf({
+      forecaster: 'test',
+      camera: 'exo',
+      frameId: 'exo',
+      stamp: 0n,
+      stepS: 0.1,
+      instruction: '',
+      start: [[0, 0, 1]],
+      positions: [Array.from({ length: 10 }, () => null)],
+    });
+    const x = future[0]!.map((point) => point && point[0]);
+    expect(x).toEqual([
+      ...[0.11, 0.19].map((at) => expect.closeTo(at, 9)),
+      ...[null, null, null, null, null],
+      ...[0.8, 0.91].map((at) => expect.closeTo(at, 9)),
+      null,
+    ]);
   });
 });

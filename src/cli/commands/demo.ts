@@ -213,7 +213,7 @@ async function sectionOf(
       commanded.length > 0
         ? [{ caption: 'Joints, between their limits', svg: jointTracesSvg(arm, commanded, measured) }]
         : [],
-    recording,
+    recording: result.simulated_s > 0 ? recording : null,
   };
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Command, Option } from 'commander';
 import { CancelledError } from '../../core/errors.js';
@@ -36,7 +37,7 @@ interface EvaluateEpisodesOptions extends ModelCommandOptions {
   readonly click?: Pixel;
   readonly calibrationError?: Vector3;
   readonly keepFailed?: string;
-  readonly jobs: number;
+  readonly jobs?: number;
   readonly json?: string;
 }
 
@@ -93,9 +94,8 @@ export function evaluateEpisodesCommand(): Command {
       .option('--keep-failed <dir>', 'folder for an MCAP of every episode that fails')
       .option(
         '--jobs <n>',
-        'episodes at the same time (default: one for each core)',
+        'episodes at the same time (default: one for each core, or 1 with a bundle, of which each would open its own)',
         countingNumber,
-        availableParallelism(),
       )
       .option('--json <file>', 'write the report; - for stdout')
       .addHelpText(
@@ -138,7 +138,7 @@ async function run(options: EvaluateEpisodesOptions): Promise<void> {
   const began = performance.now();
   await interruptible(async (signal) => {
     await onThreads<EpisodeResult>(WORKER_FILE, requests, {
-      threads: options.jobs,
+      threads: options.jobs ?? (isBundle(forecaster) || isBundle(planner) ? 1 : availableParallelism()),
       signal,
       onResult: (result) => {
         results.push(result);
@@ -194,4 +194,9 @@ function show({
   for (const { seed, failure } of report.episodes)
     if (failure) say(`seed ${seed}: ${failure.code}: ${failure.message}`);
   for (const [code, times] of Object.entries(failures)) say(`failed by ${code}: ${times}`);
+}
+
+/** Words are not folders; one that is no word is refused where it is opened. */
+function isBundle(name: string): boolean {
+  return existsSync(name);
 }

@@ -1,0 +1,12 @@
+import { distance } from '../core/vector.js';
+import type { PlannerResult } from './planner.js';
+
+/** Longest way of any point from its start, metres. */
+export function motionOf({ forecast }: PlannerResult): number {
+  return Math.max(
+    0,
+    ...forecast.positions.flatMap((track, p) =>
+      track.flatMap((point) => (point ? [distance(point, forecast.start[p]!)] : [])),
+    ),
+  );
+}
