@@ -59,7 +59,8 @@ export const sceneConfigSchema = z
     light: z.strictObject({ elevationDeg: range, azimuthDeg: range, ambient: share }),
     cameras: z
       .object({ size: z.tuple([z.number().int().positive(), z.number().int().positive()]) })
-      .catchall(cameraSchema),
+      .catchall(cameraSchema)
+      .refine((cameras) => Object.keys(cameras).length > 1, 'there must be a camera beside the size of pictures'),
     heldOut: z.strictObject({ objects: z.array(z.string()), start: z.strictObject({ x: range, y: range }) }).optional(),
     task: z.strictObject({ templates: z.array(z.string().includes('{object}').includes('{receptacle}')).min(1) }),
   })

@@ -68,6 +68,12 @@ describe('scenes', () => {
       await expect(loadSceneConfig(file)).rejects.toMatchObject({
         message: expect.stringMatching(/two directions.*wrist_camera/),
       });
+      await writeFile(file, JSON.stringify({ ...config, cameras: { size: [320, 180] } }));
+      await expect(loadSceneConfig(file)).rejects.toMatchObject({ message: expect.stringMatching(/must be a camera/) });
+      await writeFile(file, JSON.stringify({ ...config, light: { ...config.light, ambient: [0.5, 1.5] } }));
+      await expect(loadSceneConfig(file)).rejects.toMatchObject({
+        message: expect.stringMatching(/shares lie between 0 and 1.*light\.ambient/),
+      });
       await expect(loadSceneConfig(path.join(folder, 'none.yaml'))).rejects.toMatchObject({ code: 'scene.format' });
     } finally {
       await rm(folder, { recursive: true });
