@@ -17,6 +17,15 @@ export function countingNumber(text: string): number {
   return value;
 }
 
+/** More episodes than this are no evaluation and no training set, but a slip of the finger. */
+const MOST_EPISODES = 1_000_000;
+
+export function episodeCount(text: string): number {
+  const value = countingNumber(text);
+  if (value > MOST_EPISODES) throw new InvalidArgumentError(`at most ${MOST_EPISODES} episodes can be asked for.`);
+  return value;
+}
+
 /** More query points than this are no question that a model was made for, and take minutes to choose. */
 const MOST_POINTS = 1000;
 

@@ -146,7 +146,7 @@ export async function loadSceneConfig(file: string = DEFAULT_FILE): Promise<Scen
     new ConfigurationError({
       code: 'scene.format',
       message: `${file} does not describe a scene: ${why}`,
-      remedy: 'config/scenes/tabletop.yaml shows every key',
+      remedy: 'look at config/scenes/tabletop.yaml, which shows every key',
       cause,
     });
   let data: unknown;

@@ -84,6 +84,7 @@ export class SimulatedRobot {
         }),
       bus.subscribe(options.topics.gripper, 'std_msgs/msg/Float64', DEFAULT_QOS).subscribe(({ message }) => {
         if (Number.isFinite(message.data)) simulation.moveGripper(message.data);
+        else this.#refuse(`the gripper was sent to ${message.data} m`);
       }),
     );
   }
@@ -162,18 +163,28 @@ export class SimulatedRobot {
 
   /** As a joint trajectory controller: from where the targets are now, through the last point, in its time. */
   #follow({ joint_names: names, points }: JointTrajectory): void {
+    if (this.#reflex !== null) return;
     const point = points.at(-1);
-    if (!point || this.#reflex !== null) return;
+    if (!point) {
+      this.#refuse('a trajectory has no point');
+      return;
+    }
     const overS = toSeconds(fromTimeMessage(point.time_from_start));
     const positions = ARM_JOINTS.map((name) => point.positions[names.indexOf(name)] ?? Number.NaN);
     const bad = positions.findIndex((q, j) => !this.#isAllowed(q, j, overS));
     if (bad >= 0) {
-      this.#reflex = `joint ${bad + 1} was sent from ${this.#target[bad]!.toFixed(4)} to ${positions[bad]!.toFixed(4)} rad within ${overS.toFixed(3)} s, which the ${this.#arm.name} may not do`;
-      this.#mode.publish({ data: 'reflex' });
+      this.#refuse(
+        `joint ${bad + 1} was sent from ${this.#target[bad]!.toFixed(4)} to ${positions[bad]!.toFixed(4)} rad within ${overS.toFixed(3)} s, which the ${this.#arm.name} may not do`,
+      );
       return;
     }
     this.#target = positions;
     this.#simulation.moveArm(positions, overS);
+  }
+
+  #refuse(why: string): void {
+    this.#reflex ??= why;
+    this.#mode.publish({ data: 'reflex' });
   }
 
   #isAllowed(q: number, joint: number, overS: number): boolean {

@@ -133,7 +133,9 @@ describe('evaluate episodes', () => {
     expectOneError(await bad('--mode', 'asynchronous', '--latency', '0.8'), 2, /a chunk takes 0\.800 s/);
     await writeFile(path.join(folder, 'a-file'), '');
     expectOneError(await bad('--keep-failed', path.join(folder, 'a-file', 'x')), 4, /cannot write/);
+    expectOneError(await bad('--json', path.join(folder, 'a-file', 'x.json')), 4, /cannot write/);
     expect((await bad('--calibration-error', '1,2')).code).toBe(2);
+    expect((await bad('--count', '1000000000')).err).toMatch(/at most 1000000 episodes/);
   }, 120_000);
 });
 

@@ -184,6 +184,26 @@ describe('the simulated robot on a bus', () => {
     });
     robot.close();
   });
+  it('does the same for a width or a trajectory that says nothing', () => {
+    for (const say of [
+      (bus: MemoryBus) => {
+        bus.advertise('/gripper', 'std_msgs/msg/Float64').publish({ data: Number.NaN });
+      },
+      (bus: MemoryBus) => {
+        bus
+          .advertise('/command', 'trajectory_msgs/msg/JointTrajectory')
+          .publish({ header: { stamp: toTimeMessage(0n), frame_id: '' }, joint_names: NAMES, points: [] });
+      },
+    ]) {
+      const bus = new MemoryBus(new VirtualClock());
+      const robot = new SimulatedRobot(bus, arm, simulation, OPTIONS);
+      const modes = heard(bus, '/mode', 'std_msgs/msg/String', LATCHED_QOS);
+      say(bus);
+      expect(modes.at(-1)).toEqual({ data: 'reflex' });
+      expect(robot.reflex).toMatch(/the gripper was sent to NaN m|a trajectory has no point/);
+      robot.close();
+    }
+  });
   it('keeps time with a real clock', async () => {
     const bus = new MemoryBus(new RealClock());
     const robot = new SimulatedRobot(bus, arm, simulation, OPTIONS);

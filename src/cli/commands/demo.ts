@@ -13,7 +13,7 @@ import { animationWebp } from '../../visualization/animation.js';
 import { episodesPage, type EpisodeSection } from '../../visualization/episodes-page.js';
 import { jointTracesSvg } from '../../visualization/joint-traces.js';
 import { planPicturePng } from '../../visualization/plan-picture.js';
-import { cameraName, countingNumber, wholeNumber } from '../arguments.js';
+import { cameraName, countingNumber, episodeCount, wholeNumber } from '../arguments.js';
 import { openEpisodeModels, type EpisodeModels } from '../episode-models.js';
 import { forecastOverlay } from '../forecast-overlay.js';
 import { EXIT } from '../exit-codes.js';
@@ -45,7 +45,7 @@ export function demoCommand(): Command {
         'a simulated Franka sees, forecasts, plans and puts things where it is told, with a report to look at',
       )
       .option('--out <dir>', 'folder for report.html, report.json and an MCAP of each episode', 'demo')
-      .option('--episodes <n>', 'episodes, each from the next seed', countingNumber, 5)
+      .option('--episodes <n>', 'episodes, each from the next seed', episodeCount, 5)
       .option('--seed <n>', 'of the first', wholeNumber, 0)
       .option(
         '--forecaster <name>',

@@ -8,7 +8,7 @@ import { episodeStatistics } from '../../simulator/episode-statistics.js';
 import { makeEpisodes } from '../../simulator/make-episodes.js';
 import { loadSceneConfig } from '../../simulator/scene.js';
 import { episodeFolder, PREVIEW, type EpisodeSummary } from '../../simulator/write-episode.js';
-import { countingNumber, wholeNumber } from '../arguments.js';
+import { countingNumber, episodeCount, wholeNumber } from '../arguments.js';
 import { interruptible } from '../interruption.js';
 import { makeFolder } from '../output-folder.js';
 import { countBar, say, toJson } from '../terminal.js';
@@ -27,7 +27,7 @@ const SHEET = { columns: 6, rows: 5, width: 240, height: 135 };
 export function episodesCommand(): Command {
   return new Command('episodes')
     .description('record the scripted expert in the simulator, in the MolmoSpaces layout, on all cores')
-    .requiredOption('--count <n>', 'episodes, each from the next seed', countingNumber)
+    .requiredOption('--count <n>', 'episodes, each from the next seed', episodeCount)
     .option('--seed <n>', 'of the first', wholeNumber, 0)
     .requiredOption('--out <dir>', 'folder; episodes that are in it already are kept')
     .option('--scene <file>', 'description of the scenes (default: config/scenes/tabletop.yaml)')

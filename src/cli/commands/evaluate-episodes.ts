@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import { Command, Option } from 'commander';
 import { CancelledError } from '../../core/errors.js';
 import type { Pixel, Vector3 } from '../../core/vector.js';
@@ -14,11 +15,21 @@ import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { loadSceneConfig } from '../../simulator/scene.js';
 import { onThreads } from '../../threads/worker-pool.js';
-import { cameraName, countingNumber, notNegative, pixel, positiveNumber, vector, wholeNumber } from '../arguments.js';
+import {
+  cameraName,
+  countingNumber,
+  episodeCount,
+  notNegative,
+  pixel,
+  positiveNumber,
+  vector,
+  wholeNumber,
+} from '../arguments.js';
 import type { EvaluationRequest } from '../evaluation-worker.js';
 import { DEFAULT_STEPS } from '../forecasters.js';
 import { interruptible } from '../interruption.js';
 import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
+import { makeFolder } from '../output-folder.js';
 import { countBar, printTable, say, toJson } from '../terminal.js';
 
 interface EvaluateEpisodesOptions extends ModelCommandOptions {
@@ -52,7 +63,7 @@ export function evaluateEpisodesCommand(): Command {
   return withModelOptions(
     new Command('episodes')
       .description('let the node pick and place in the simulator, over its bus, and count what physics says of it')
-      .requiredOption('--count <n>', 'episodes, each from the next seed', countingNumber)
+      .requiredOption('--count <n>', 'episodes, each from the next seed', episodeCount)
       .option('--seed <n>', 'of the first; those of training episodes begin at 0', wholeNumber, DEFAULT_SEED)
       .option(
         '--forecaster <name>',
@@ -108,6 +119,8 @@ export function evaluateEpisodesCommand(): Command {
 async function run(options: EvaluateEpisodesOptions): Promise<void> {
   const [arm, config] = await Promise.all([loadArm('fr3'), loadSceneConfig(options.scene)]);
   const { count, seed, forecaster, planner, json } = options;
+  // What cannot be written in the end is refused before the hours of work.
+  if (json !== undefined && json !== '-') await makeFolder(path.dirname(json));
   const requests = Array.from({ length: count }, (_, i): EvaluationRequest => ({
     models: {
       arm,
