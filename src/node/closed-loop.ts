@@ -35,11 +35,11 @@ import { judge } from '../simulator/success.js';
 import { withTask } from '../simulator/task.js';
 import { findCameras, type CameraTopics } from './camera-topics.js';
 import { ExecutionStage } from './execution-stage.js';
+import { policyStage, type OpenPolicy } from './open-policy.js';
 import { DEFAULT_INPUT_TOPICS, MAX_INTERVAL_S, MODEL_STEP_S, OUTPUT_TOPICS, SERVICES } from './planner-options.js';
 import { Planner } from './planner.js';
 import type { PlanningStage } from './policy-stage.js';
 import { recordOutputs, recordRobot } from './recorded-topics.js';
-import { policyStage, type ReplayPolicy } from './replay-execution.js';
 import { RigidStage } from './rigid-stage.js';
 import { scoreForecast } from './truth.js';
 
@@ -69,7 +69,7 @@ export interface ClosedLoopOptions {
   readonly instruction?: string;
   readonly forecaster: (truth: EpisodeTruth) => Promise<Forecaster>;
   /** The rigid-motion planner, or a policy. */
-  readonly planner: 'rigid' | ReplayPolicy;
+  readonly planner: 'rigid' | OpenPolicy;
   /** A pixel of the forecast camera's first picture on the object; the simulator's mask of the named object where it is left out. */
   readonly click?: Pixel;
   readonly mode: QueueOptions['mode'];

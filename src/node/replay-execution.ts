@@ -1,31 +1,18 @@
 import type { MemoryBus } from '../bus/memory/memory-bus.js';
 import type { VirtualClock } from '../bus/memory/virtual-clock.js';
 import type { Arm } from '../core/arm.js';
-import { ConfigurationError, describeError } from '../core/errors.js';
+import { describeError } from '../core/errors.js';
 import { toSeconds } from '../core/time.js';
 import { commandAt, summarizeErrors, type ErrorSummary } from '../evaluation/chunk-comparison.js';
 import { checkLatency, type QueueOptions } from '../execution/chunk-queue.js';
-import type { PolicyInput } from '../inference/model-input.js';
-import { ActionExpertPolicy } from '../planning/action-expert-policy.js';
 import type { Recording } from '../recordings/recording.js';
-import type { CameraTopics } from './camera-topics.js';
 import { ExecutionStage } from './execution-stage.js';
-import { FaultyNetwork, injectedLatencyS, type FaultName } from './faults.js';
-import { DEFAULT_INPUT_TOPICS, MAX_INTERVAL_S } from './planner-options.js';
-import { PolicyStage } from './policy-stage.js';
+import { injectedLatencyS, type FaultName } from './faults.js';
+import type { OpenPolicy } from './open-policy.js';
+import { DEFAULT_INPUT_TOPICS } from './planner-options.js';
+import type { PolicyStage } from './policy-stage.js';
 
-/** Policy and execution of a replay. */
-
-export interface ReplayPolicy {
-  readonly policy: ActionExpertPolicy;
-  /** What the bundle says about its input. */
-  readonly input: Pick<
-    PolicyInput,
-    'cameras' | 'observationSteps' | 'observationStepDelta' | 'executedSteps' | 'actions' | 'gripper'
-  >;
-  /** Cameras of the recording by the model's names, where they differ. */
-  readonly cameras: ReadonlyMap<string, string>;
-}
+/** Execution in a replay. */
 
 export interface ReplayExecution {
   readonly arm: Arm;
@@ -65,50 +52,6 @@ export interface ExecutionReport {
   readonly command_error_rad: ErrorSummary | null;
 }
 
-/** Names that the published simulator policy takes in place of its own. */
-const CAMERA_ALIASES: ReadonlyMap<string, string> = new Map([
-  ['exo_camera_1', 'droid_shoulder_light_randomization'],
-  ['wrist_camera', 'wrist_camera_zed_mini'],
-]);
-
-/** @throws ConfigurationError `policy.camera` where the recording lacks a camera that the policy was trained with. */
-export function policyStage(
-  { policy, input, cameras: renamed }: ReplayPolicy,
-  cameras: readonly CameraTopics[],
-  { periodS, seed, isWanted }: { readonly periodS: number; readonly seed: number; readonly isWanted?: () => boolean },
-  isActive: (name: FaultName) => boolean,
-): PolicyStage {
-  const names = cameras.map(({ camera }) => camera);
-  const stranger = [...renamed.keys()].find((name) => !input.cameras.includes(name));
-  if (stranger !== undefined) {
-    throw new ConfigurationError({
-      code: 'policy.camera',
-      message: `the policy has no camera "${stranger}" (it has: ${input.cameras.join(', ')})`,
-      remedy: 'name one of these before the = of --policy-camera',
-    });
-  }
-  const chosen = input.cameras.map((wanted) => {
-    const candidates = renamed.has(wanted) ? [renamed.get(wanted)!] : [wanted, CAMERA_ALIASES.get(wanted)];
-    const found = candidates.find((name) => name !== undefined && names.includes(name));
-    if (found !== undefined) return found;
-    throw new ConfigurationError({
-      code: 'policy.camera',
-      message: `the policy looks through "${candidates[0]!}", which is not among the cameras that are there (${names.join(', ') || 'none'})`,
-      remedy: `say which one stands for it: --policy-camera ${wanted}=NAME`,
-    });
-  });
-  const { stepS } = policy.network;
-  return new PolicyStage(new ActionExpertPolicy(new FaultyNetwork(policy.network, isActive)), {
-    cameras: chosen,
-    // Pictures several steps apart still have to be those of their own steps.
-    window: { frames: input.observationSteps, stepS: input.observationStepDelta * stepS, toleranceS: stepS / 2 },
-    maxIntervalS: MAX_INTERVAL_S,
-    periodS,
-    seed,
-    ...(isWanted && { isWanted }),
-  });
-}
-
 export interface ReplayedExecution {
   readonly stage: ExecutionStage;
   readonly report: () => ExecutionReport;
@@ -118,7 +61,7 @@ export interface ReplayedExecution {
 export function executionStage(
   bus: MemoryBus<VirtualClock>,
   policyStage: PolicyStage,
-  { input }: ReplayPolicy,
+  { input }: OpenPolicy,
   { arm, mode, blendSteps, latencyS, maxDeltaRad }: ReplayExecution,
   recording: Recording,
   isActive: (name: FaultName) => boolean,

@@ -22,15 +22,10 @@ import { AgreementMonitor, type AgreementFigures } from './agreement-monitor.js'
 import { findCameras, type CameraTopics } from './camera-topics.js';
 import { motionOf } from './forecast-motion.js';
 import type { LatencySummary } from './latencies.js';
+import { policyStage, type OpenPolicy } from './open-policy.js';
 import { DEFAULT_INPUT_TOPICS, MAX_INTERVAL_S, MODEL_STEP_S, OUTPUT_TOPICS } from './planner-options.js';
 import { Planner, type PlannerResult } from './planner.js';
-import {
-  executionStage,
-  policyStage,
-  type ExecutionReport,
-  type ReplayExecution,
-  type ReplayPolicy,
-} from './replay-execution.js';
+import { executionStage, type ExecutionReport, type ReplayExecution } from './replay-execution.js';
 import { recordOutputs } from './recorded-topics.js';
 import type { Refusal } from './refusals.js';
 import { scoreForecast, trueFuture } from './truth.js';
@@ -38,7 +33,7 @@ import { scoreForecast, trueFuture } from './truth.js';
 export interface ReplayOptions {
   readonly forecaster: Forecaster;
   /** Plans beside the forecasts. */
-  readonly policy?: ReplayPolicy;
+  readonly policy?: OpenPolicy;
   /** What becomes of the chunks; they are only compared with the recorded actions where it is left out. */
   readonly execution?: ReplayExecution;
   /** Things to go wrong on the way. */

@@ -7,7 +7,8 @@ import type { QueueOptions } from '../../execution/chunk-queue.js';
 import { ConfigurationError } from '../../core/errors.js';
 import { MAX_DELTA_RAD } from '../../execution/reference-command.js';
 import { FAULTS, parseFault, type InjectedFault } from '../../node/faults.js';
-import type { ExecutionReport, ReplayPolicy } from '../../node/replay-execution.js';
+import type { OpenPolicy } from '../../node/open-policy.js';
+import type { ExecutionReport } from '../../node/replay-execution.js';
 import { replay, type ReplayReport } from '../../node/replay.js';
 import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
@@ -192,7 +193,7 @@ async function openPolicy({
   policyBundle,
   policyCamera,
   ...options
-}: ReplayCommandOptions): Promise<(ReplayPolicy & { readonly model: Model }) | null> {
+}: ReplayCommandOptions): Promise<(OpenPolicy & { readonly model: Model }) | null> {
   if (policyBundle === undefined) return null;
   const model = await Model.open(policyBundle, 'policy', modelOptions(options));
   return {
@@ -206,7 +207,7 @@ async function openPolicy({
 async function replayInto(
   recording: Recording,
   { forecaster }: OpenForecaster,
-  policy: ReplayPolicy | null,
+  policy: OpenPolicy | null,
   options: ReplayCommandOptions,
 ): Promise<ReplayReport> {
   if (options.gate !== undefined && !policy) {
