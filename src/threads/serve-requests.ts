@@ -17,6 +17,7 @@ export function serveRequests(
   port.on('message', (message: ToWorker) => {
     switch (message.kind) {
       case 'request':
+        // Whoever starts the thread and the thread agree on what a request is; the pool in between does not know.
         work(message.request as never, abort.signal).then(
           (result) => {
             reply({ result });
