@@ -1,6 +1,7 @@
+import { vec3 } from 'gl-matrix';
 import { checkForecast, type Forecast } from '../core/forecast.js';
 import { toSeconds } from '../core/time.js';
-import { add, scale, type Vector3 } from '../core/vector.js';
+import type { Vector3 } from '../core/vector.js';
 import { forecastHeader, type Forecaster, type ForecastRequest } from './forecaster.js';
 
 /** Nothing moves. */
@@ -36,7 +37,9 @@ export class ExtrapolateForecaster implements Forecaster {
         request.query.history.map((frame) => frame[p] ?? null),
         times,
       );
-      return Array.from({ length: this.horizon }, (_, f) => add(start, scale(velocity, (f + 1) * request.stepS)));
+      return Array.from({ length: this.horizon }, (_, f) =>
+        vec3.scaleAndAdd([0, 0, 0], start, velocity, (f + 1) * request.stepS),
+      );
     });
     return Promise.resolve(checkForecast({ ...header, positions }));
   }

@@ -1,6 +1,7 @@
+import { vec3 } from 'gl-matrix';
 import { InputError } from '../core/errors.js';
 import { checkForecast, type Forecast } from '../core/forecast.js';
-import { distance, type Vector3 } from '../core/vector.js';
+import type { Vector3 } from '../core/vector.js';
 import { forecastHeader, type Forecaster, type ForecastRequest } from './forecaster.js';
 import type { PredictionRecord } from './prediction-records.js';
 import { parseTracks, trackPositions } from './track-grammar.js';
@@ -30,7 +31,11 @@ export class RecordedForecaster implements Forecaster {
     const header = forecastHeader(request, this.name);
     const { exampleId, rollouts, stride, pointCount, historySize } = this.#record;
     const first = header.start[0];
-    if (header.start.length !== pointCount || !first || distance(first, rollouts[0]!.anchor) > ANCHOR_TOLERANCE_M) {
+    if (
+      header.start.length !== pointCount ||
+      !first ||
+      vec3.distance(first, rollouts[0]!.anchor) > ANCHOR_TOLERANCE_M
+    ) {
       throw new InputError({
         code: 'forecast.other-points',
         message: `the stored answer ${exampleId} is about ${pointCount} points from (${rollouts[0]!.anchor.join(', ')}), not about these ${header.start.length} from (${first?.join(', ') ?? 'nowhere'})`,

@@ -1,6 +1,7 @@
+import { quat, vec3 } from 'gl-matrix';
 import { ConfigurationError } from '../core/errors.js';
-import type { Vector3 } from '../core/vector.js';
-import { compose, multiplyQuaternions, rotate, type Quaternion, type Transform } from './transform.js';
+import type { Quaternion, Vector3 } from '../core/vector.js';
+import { compose, IDENTITY, type Transform } from './transform.js';
 
 /** Modified (Craig) DH rows a, d, alpha of joints 1 to 7; metres and radians. Published by Franka, the same for FR3 and Panda. */
 export const FRANKA_DH: readonly (readonly [a: number, d: number, alpha: number])[] = [
@@ -38,13 +39,13 @@ export function forwardKinematics(q: readonly number[]): ArmPose {
     });
   }
   const links: Transform[] = [];
-  let pose: Transform = { translation: [0, 0, 0], rotation: [0, 0, 0, 1] };
+  let pose = IDENTITY;
   FRANKA_DH.forEach(([a, d, alpha], i) => {
     // Craig: rotate alpha about x, move a along x, rotate theta about z, move d along z.
     const aboutX: Quaternion = [Math.sin(alpha / 2), 0, 0, Math.cos(alpha / 2)];
     const aboutZ: Quaternion = [0, 0, Math.sin(q[i]! / 2), Math.cos(q[i]! / 2)];
-    const [, y, z] = rotate(aboutX, [0, 0, d]);
-    pose = compose(pose, { translation: [a, y, z], rotation: multiplyQuaternions(aboutX, aboutZ) });
+    const [, y, z] = vec3.transformQuat([0, 0, 0], [0, 0, d], aboutX);
+    pose = compose(pose, { translation: [a, y, z], rotation: quat.multiply([0, 0, 0, 1], aboutX, aboutZ) });
     links.push(pose);
   });
   return { links, flange: compose(pose, FLANGE) };
@@ -57,16 +58,10 @@ export function forwardKinematics(q: readonly number[]): ArmPose {
 export function jacobian(pose: ArmPose, point: Vector3 = pose.flange.translation): readonly (readonly number[])[] {
   const rows: number[][] = [[], [], [], [], [], []];
   for (const link of pose.links) {
-    const axis = rotate(link.rotation, [0, 0, 1]);
-    const arm = [
-      point[0] - link.translation[0],
-      point[1] - link.translation[1],
-      point[2] - link.translation[2],
-    ] as const;
-    rows[0]!.push(axis[1] * arm[2] - axis[2] * arm[1]);
-    rows[1]!.push(axis[2] * arm[0] - axis[0] * arm[2]);
-    rows[2]!.push(axis[0] * arm[1] - axis[1] * arm[0]);
-    axis.forEach((value, i) => rows[3 + i]!.push(value));
+    const axis = vec3.transformQuat([0, 0, 0], [0, 0, 1], link.rotation);
+    const lever = vec3.subtract([0, 0, 0], point, link.translation);
+    const linear = vec3.cross([0, 0, 0], axis, lever);
+    [...linear, ...axis].forEach((value, row) => rows[row]!.push(value));
   }
   return rows;
 }

@@ -1,7 +1,8 @@
+import { quat, vec3 } from 'gl-matrix';
 import { Matrix, SingularValueDecomposition } from 'ml-matrix';
 import { InputError } from '../core/errors.js';
 import { isFiniteVector, type Vector3 } from '../core/vector.js';
-import { quaternionOf, transformPoint, type Transform } from './transform.js';
+import type { Transform } from './transform.js';
 
 /** target = R source + t in the weighted least-squares sense. */
 export interface RigidFit {
@@ -40,11 +41,9 @@ export function fitRigidMotion(
     });
   }
   const centroid = (points: readonly Vector3[]): Vector3 => {
-    const sum = [0, 0, 0];
-    points.forEach((p, i) => {
-      for (let axis = 0; axis < 3; axis++) sum[axis]! += (weights[i]! / total) * p[axis]!;
-    });
-    return sum as [number, number, number];
+    const sum: [number, number, number] = [0, 0, 0];
+    points.forEach((p, i) => vec3.scaleAndAdd(sum, sum, p, weights[i]! / total));
+    return sum;
   };
   const from = centroid(source);
   const to = centroid(target);
@@ -69,24 +68,18 @@ export function fitRigidMotion(
   const v = svd.rightSingularVectors;
   const handedness = Math.sign(determinant(u) * determinant(v)) || 1;
   const rotation = u.mmul(Matrix.diag([1, 1, handedness])).mmul(v.transpose());
-  const row = (i: number): Vector3 => [rotation.get(i, 0), rotation.get(i, 1), rotation.get(i, 2)];
-  const quaternion = quaternionOf([row(0), row(1), row(2)]);
-  const moved = transformPoint({ translation: [0, 0, 0], rotation: quaternion }, from);
-  const transform: Transform = {
-    translation: [to[0] - moved[0], to[1] - moved[1], to[2] - moved[2]],
-    rotation: quaternion,
-  };
+  // gl-matrix has columns one after another, so it takes the rows of the transpose.
+  const quaternion = quat.fromMat3([0, 0, 0, 1], rotation.transpose().to1DArray());
+  quat.normalize(quaternion, quaternion);
+  const moved = vec3.transformQuat([0, 0, 0], from, quaternion);
+  const transform: Transform = { translation: vec3.subtract([0, 0, 0], to, moved), rotation: quaternion };
   let squared = 0;
   let largest = 0;
   source.forEach((s, i) => {
     // Residuals are measured about the centroids: far from the origin the difference of large coordinates would drown them.
-    const r = transformPoint({ translation: [0, 0, 0], rotation: quaternion }, [
-      s[0] - from[0],
-      s[1] - from[1],
-      s[2] - from[2],
-    ]);
-    const t = target[i]!;
-    const residual = Math.hypot(r[0] - (t[0] - to[0]), r[1] - (t[1] - to[1]), r[2] - (t[2] - to[2]));
+    const fitted = vec3.subtract([0, 0, 0], s, from);
+    vec3.transformQuat(fitted, fitted, quaternion);
+    const residual = vec3.distance(fitted, vec3.subtract([0, 0, 0], target[i]!, to));
     squared += (weights[i]! / total) * residual * residual;
     largest = Math.max(largest, residual);
   });

@@ -1,6 +1,7 @@
+import { quat } from 'gl-matrix';
 import { InputError, RetryableError } from '../core/errors.js';
 import { toSeconds, type Nanoseconds } from '../core/time.js';
-import { compose, IDENTITY, interpolate, invert, normalizeQuaternion, type Transform } from './transform.js';
+import { compose, IDENTITY, interpolate, invert, type Transform } from './transform.js';
 
 interface Sample {
   readonly stamp: Nanoseconds;
@@ -41,13 +42,12 @@ export class TfBuffer {
     const parent = frameName(step.parent);
     const child = frameName(step.child);
     const { translation, rotation } = step.transform;
-    const length = Math.hypot(...rotation);
     if (
       parent === '' ||
       child === '' ||
       parent === child ||
       ![...translation, ...rotation].every(Number.isFinite) ||
-      length < 1e-6
+      quat.length(rotation) < 1e-6
     ) {
       throw new InputError({
         code: 'tf.invalid',
@@ -55,7 +55,8 @@ export class TfBuffer {
         remedy: 'frames must be named and different, numbers finite, the quaternion not zero; fix its publisher',
       });
     }
-    const sample: Sample = { stamp: step.stamp, transform: { translation, rotation: normalizeQuaternion(rotation) } };
+    const unit = quat.normalize([0, 0, 0, 1], rotation);
+    const sample: Sample = { stamp: step.stamp, transform: { translation, rotation: unit } };
     const edge = this.#edges.get(child);
     if (isStatic || !edge || edge.parent !== parent || edge.isStatic) {
       this.#edges.set(child, { parent, isStatic, samples: [sample] });

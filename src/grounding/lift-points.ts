@@ -1,3 +1,4 @@
+import { vec2 } from 'gl-matrix';
 import type { Camera } from '../core/camera.js';
 import type { DepthImage, MaskImage } from '../core/images.js';
 import type { QueryPoint } from '../core/query-points.js';
@@ -89,7 +90,7 @@ function bestPoint(
 ): QueryPoint {
   const nearestFirst = pixels
     .filter((pixel) => !used.has(pixel.join()))
-    .map((pixel) => [Math.hypot(pixel[0] - centre[0], pixel[1] - centre[1]), pixel] as const)
+    .map((pixel) => [vec2.distance(pixel, centre), pixel] as const)
     .sort(([a], [b]) => a - b);
   let fallback: QueryPoint | null = null;
   let refusal: QueryPoint = { pixel: centre, position: null, refused: 'no pixel of this part of the mask is left' };

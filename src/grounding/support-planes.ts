@@ -1,3 +1,4 @@
+import { vec3 } from 'gl-matrix';
 import type { Camera } from '../core/camera.js';
 import type { DepthImage } from '../core/images.js';
 import { seededRandom } from '../core/random.js';
@@ -33,8 +34,7 @@ export function supportPixels(depth: DepthImage, camera: Camera, click: Pixel): 
     for (let x = Math.max(0, click[0] - radiusPx); x <= Math.min(width - 1, click[0] + radiusPx); x++) {
       const z = data[y * width + x]!;
       const point = Math.abs(z - clickZ) <= REACH_M ? camera.unproject([x, y], z) : null;
-      if (point && Math.hypot(point[0] - centre[0], point[1] - centre[1], point[2] - centre[2]) <= REACH_M)
-        near.push({ at: y * width + x, point });
+      if (point && vec3.distance(point, centre) <= REACH_M) near.push({ at: y * width + x, point });
     }
   }
   // Noise of triangulating depth cameras grows with the square of the distance (Khoshelham and Elberink 2012: 1.4e-3 z^2 for the Kinect).
@@ -76,16 +76,13 @@ function bestPlane(points: readonly Vector3[], tolerance: number, random: () => 
 }
 
 function planeThrough(a: Vector3, b: Vector3, c: Vector3): Plane | null {
-  const u = [b[0] - a[0], b[1] - a[1], b[2] - a[2]] as const;
-  const v = [c[0] - a[0], c[1] - a[1], c[2] - a[2]] as const;
-  const n = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]] as const;
-  const length = Math.hypot(...n);
+  const normal = vec3.cross([0, 0, 0], vec3.subtract([0, 0, 0], b, a), vec3.subtract([0, 0, 0], c, a));
   // Three points that are nearly on a line say nothing about the plane.
-  if (length < 1e-4) return null;
-  const normal: Vector3 = [n[0] / length, n[1] / length, n[2] / length];
-  return { normal, offset: normal[0] * a[0] + normal[1] * a[1] + normal[2] * a[2] };
+  if (vec3.length(normal) < 1e-4) return null;
+  vec3.normalize(normal, normal);
+  return { normal, offset: vec3.dot(normal, a) };
 }
 
 function distanceTo(plane: Plane, p: Vector3): number {
-  return plane.normal[0] * p[0] + plane.normal[1] * p[1] + plane.normal[2] * p[2] - plane.offset;
+  return vec3.dot(plane.normal, p) - plane.offset;
 }

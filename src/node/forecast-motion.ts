@@ -1,4 +1,4 @@
-import { distance } from '../core/vector.js';
+import { vec3 } from 'gl-matrix';
 import type { PlannerResult } from './planner.js';
 
 /** Longest way of any point from its start, metres. */
@@ -6,7 +6,7 @@ export function motionOf({ forecast }: PlannerResult): number {
   return Math.max(
     0,
     ...forecast.positions.flatMap((track, p) =>
-      track.flatMap((point) => (point ? [distance(point, forecast.start[p]!)] : [])),
+      track.flatMap((point) => (point ? [vec3.distance(point, forecast.start[p]!)] : [])),
     ),
   );
 }

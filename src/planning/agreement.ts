@@ -1,3 +1,4 @@
+import { vec3 } from 'gl-matrix';
 import type { ActionChunk } from '../core/action-chunk.js';
 import type { Forecast } from '../core/forecast.js';
 import { toSeconds } from '../core/time.js';
@@ -54,8 +55,7 @@ export function agreementOf(chunk: ActionChunk, path: CarriedPath, tool: Transfo
     const wanted = path.at(since + (k + 1) * chunk.stepS);
     if (!wanted || step.length !== 8) return [];
     const planned = toolPose(step.slice(0, 7), tool).translation;
-    const t = wanted.translation;
-    return [Math.hypot(planned[0] - t[0], planned[1] - t[1], planned[2] - t[2])];
+    return [vec3.distance(planned, wanted.translation)];
   });
   if (distances.length === 0) return null;
   return {

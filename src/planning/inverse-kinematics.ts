@@ -1,9 +1,10 @@
+import { quat, vec3 } from 'gl-matrix';
 import { Matrix, solve } from 'ml-matrix';
 import type { Arm } from '../core/arm.js';
 import { InputError } from '../core/errors.js';
 import type { Vector3 } from '../core/vector.js';
 import { forwardKinematics, jacobian } from '../geometry/franka-kinematics.js';
-import { compose, conjugate, interpolate, multiplyQuaternions, type Transform } from '../geometry/transform.js';
+import { compose, interpolate, type Transform } from '../geometry/transform.js';
 
 export interface PathOptions {
   /** Tool centre from the flange. */
@@ -152,13 +153,14 @@ export function poseError(from: Transform, to: Transform): { readonly m: number;
 
 /** Translation, and the rotation vector in the base frame, that carry one pose into the other. */
 function twistTo(from: Transform, to: Transform): number[] {
-  const [x, y, z, w] = multiplyQuaternions(to.rotation, conjugate(from.rotation));
+  const back = quat.conjugate([0, 0, 0, 1], from.rotation);
+  const [x, y, z, w] = quat.multiply([0, 0, 0, 1], to.rotation, back);
   const sine = Math.hypot(x, y, z);
   // The short way round.
   const angle = 2 * Math.atan2(sine, Math.abs(w)) * (w < 0 ? -1 : 1);
   const factor = sine < 1e-12 ? 2 : angle / sine;
-  const d = (i: 0 | 1 | 2): number => to.translation[i] - from.translation[i];
-  return [d(0), d(1), d(2), factor * x, factor * y, factor * z];
+  const way = vec3.subtract([0, 0, 0], to.translation, from.translation);
+  return [...way, factor * x, factor * y, factor * z];
 }
 
 function unreachable(

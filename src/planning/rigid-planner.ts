@@ -1,10 +1,11 @@
+import { vec3 } from 'gl-matrix';
 import type { ActionChunk } from '../core/action-chunk.js';
 import type { Arm } from '../core/arm.js';
 import { InputError } from '../core/errors.js';
 import type { Forecast } from '../core/forecast.js';
 import type { GripperConvention } from '../core/gripper.js';
 import type { Nanoseconds } from '../core/time.js';
-import { distance, type Vector3 } from '../core/vector.js';
+import type { Vector3 } from '../core/vector.js';
 import { transformPoint, type Transform } from '../geometry/transform.js';
 import { followPoses, poseError, ROUGHLY, toolPose } from './inverse-kinematics.js';
 import { carriedPoses, rigidMotionOf } from './rigid-motion.js';
@@ -210,9 +211,9 @@ export class RigidMotionPlanner {
     const centre = centreOf(forecast.start);
     const way = motion.motions.map((moved) => transformPoint(moved, centre));
     const end = way.at(-1)!;
-    if (way.every((point) => distance(point, centre) <= ARRIVED_M)) return [];
+    if (way.every((point) => vec3.distance(point, centre) <= ARRIVED_M)) return [];
     // A forecast that ends at rest need not be waited for to its end.
-    const arrived = way.findLastIndex((point) => distance(point, end) > RESTING_M) + 1;
+    const arrived = way.findLastIndex((point) => vec3.distance(point, end) > RESTING_M) + 1;
     return carriedPoses({ ...motion, motions: motion.motions.slice(0, arrived + 1) }, pose, cameraInBase);
   }
 
@@ -242,8 +243,9 @@ function canFollow(arm: Arm, way: readonly Transform[], joints: readonly number[
 }
 
 function centreOf(points: readonly Vector3[]): Vector3 {
-  const sum = [0, 1, 2].map((axis) => points.reduce((total, point) => total + point[axis as 0 | 1 | 2], 0));
-  return [sum[0]! / points.length, sum[1]! / points.length, sum[2]! / points.length];
+  const sum: [number, number, number] = [0, 0, 0];
+  for (const point of points) vec3.add(sum, sum, point);
+  return vec3.scale(sum, sum, 1 / points.length);
 }
 
 function repeated(step: readonly number[], ticks: number): Steps {

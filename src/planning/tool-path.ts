@@ -1,3 +1,4 @@
+import { vec3 } from 'gl-matrix';
 import type { Arm } from '../core/arm.js';
 import type { Limits } from '../execution/limiter.js';
 import { timePath } from '../execution/timed-path.js';
@@ -29,7 +30,7 @@ export function straightTo(
   speed: number,
 ): readonly (readonly number[])[] {
   const from = toolPose(joints, tool);
-  const way = Math.hypot(...goal.translation.map((x, i) => x - from.translation[i as 0 | 1 | 2]));
+  const way = vec3.distance(from.translation, goal.translation);
   const steps = Math.max(LEAST_STEPS, Math.ceil(way / STEP_M));
   const poses = Array.from({ length: steps }, (_, i) => interpolate(from, goal, (i + 1) / steps));
   const { positions } = followPoses(arm, poses, joints, { tool });

@@ -1,7 +1,8 @@
+import { quat } from 'gl-matrix';
 import { InputError } from '../core/errors.js';
 import { percentile } from '../core/statistics.js';
-import type { Vector3 } from '../core/vector.js';
-import { aboutVertical, multiplyQuaternions, type Quaternion, type Transform } from '../geometry/transform.js';
+import type { Quaternion, Vector3 } from '../core/vector.js';
+import type { Transform } from '../geometry/transform.js';
 
 /** A parallel gripper from above. */
 export interface TopGrasp {
@@ -31,7 +32,13 @@ const LEAST_POINTS = 6;
 const TRIM = 3;
 const ANGLES = 45;
 /** Of a tool that looks straight down, x forward. */
-export const DOWN: Quaternion = [1, 0, 0, 0];
+const DOWN: Quaternion = [1, 0, 0, 0];
+
+/** A tool that looks straight down, turned by an angle about the vertical. */
+export function downTurned(angle: number): Quaternion {
+  const turn = quat.setAxisAngle([0, 0, 0, 1], [0, 0, 1], angle);
+  return quat.multiply(turn, turn, DOWN);
+}
 
 /**
  * Grasps from above for an object of which a part of the surface is known: across the sides of the smallest upright box around it, each way round,
@@ -68,7 +75,7 @@ export function topGrasps(surface: readonly Vector3[], gripper: GripperShape): r
     [Math.PI / 2, -Math.PI / 2].map((quarter) => ({
       pose: {
         translation: [center[0], center[1], z] as const,
-        rotation: multiplyQuaternions(aboutVertical(along + quarter), DOWN),
+        rotation: downTurned(along + quarter),
       },
       widthM,
     })),

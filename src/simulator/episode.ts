@@ -1,9 +1,10 @@
+import { mat4, vec3 } from 'gl-matrix';
 import type { Arm } from '../core/arm.js';
 import { FRANKA_HAND, stateOfWidth } from '../core/gripper.js';
 import type { RgbImage } from '../core/images.js';
 import { seededRandom } from '../core/random.js';
 import type { Vector3 } from '../core/vector.js';
-import { invert, matrixOf, transformPoint, type Transform } from '../geometry/transform.js';
+import { invert, transformPoint, type Transform } from '../geometry/transform.js';
 import type { RolloutScene, RolloutStep, RolloutTracks } from '../recordings/molmospaces/rollout-writer.js';
 import { expertCommands, PHASES, type ExpertCommand } from './expert.js';
 import { Renderer, type View } from './renderer.js';
@@ -148,7 +149,8 @@ function intrinsicsOf({ focal, width, height }: View): number[] {
 }
 
 function poseRows({ translation, rotation }: Transform): number[][] {
-  return matrixOf(rotation).map((row, i) => [...row, translation[i as 0 | 1 | 2]]);
+  const columns = mat4.fromRotationTranslation(new Float64Array(16), rotation, translation);
+  return [0, 1, 2].map((row) => [0, 1, 2, 3].map((column) => columns[4 * column + row]!));
 }
 
 /** Points spread over the surface of an object, in its own frame. */
@@ -220,10 +222,9 @@ class Track {
 
   #isSeen(point: Vector3): boolean {
     const from = this.#view.pose.translation;
-    const way: Vector3 = [point[0] - from[0], point[1] - from[1], point[2] - from[2]];
-    const distance = Math.hypot(...way);
-    const hit = this.#simulation.castRay(from, [way[0] / distance, way[1] / distance, way[2] / distance]);
-    return hit !== null && hit.distance > distance - HIDDEN_M;
+    const direction = vec3.subtract([0, 0, 0], point, from);
+    const hit = this.#simulation.castRay(from, vec3.normalize(direction, direction));
+    return hit !== null && hit.distance > vec3.distance(from, point) - HIDDEN_M;
   }
 }
 

@@ -1,15 +1,8 @@
+import { quat, vec3 } from 'gl-matrix';
 import type { Arm } from '../core/arm.js';
 import { checkForecast, type Forecast } from '../core/forecast.js';
-import { distance } from '../core/vector.js';
 import { forecastHeader, type Forecaster, type ForecastRequest } from '../forecasting/forecaster.js';
-import {
-  compose,
-  conjugate,
-  invert,
-  multiplyQuaternions,
-  transformPoint,
-  type Transform,
-} from '../geometry/transform.js';
+import { compose, invert, transformPoint, type Transform } from '../geometry/transform.js';
 import { expertCommands } from './expert.js';
 import type { Scene } from './scene.js';
 import { Simulation } from './simulation.js';
@@ -68,10 +61,11 @@ export class ExpertForecaster implements Forecaster {
     const row = this.#rowAt(object);
     const fromCamera = compose(invert(object), camera);
     // An object that was pushed or has rolled turns as the expert's does from here on.
-    const turn = multiplyQuaternions(conjugate(this.#motion[row]!.rotation), object.rotation);
+    const turn = quat.conjugate([0, 0, 0, 1], this.#motion[row]!.rotation);
+    quat.multiply(turn, turn, object.rotation);
     const toCamera = Array.from({ length: this.horizon }, (_, f) => {
       const { translation, rotation } = this.#motion[Math.min(row + 1 + f, this.#motion.length - 1)]!;
-      return compose(invert(camera), { translation, rotation: multiplyQuaternions(rotation, turn) });
+      return compose(invert(camera), { translation, rotation: quat.multiply([0, 0, 0, 1], rotation, turn) });
     });
     return Promise.resolve(
       checkForecast({
@@ -86,7 +80,7 @@ export class ExpertForecaster implements Forecaster {
 
   /** The last of the places that are nearest. */
   #rowAt({ translation }: Transform): number {
-    const away = this.#motion.map((pose) => distance(pose.translation, translation));
+    const away = this.#motion.map((pose) => vec3.distance(pose.translation, translation));
     const least = Math.min(...away);
     return away.findLastIndex((m) => m <= least + SAME_PLACE_M);
   }

@@ -1,13 +1,14 @@
+import { vec3 } from 'gl-matrix';
 import type { Arm } from '../core/arm.js';
 import { InputError } from '../core/errors.js';
 import { seededRandom } from '../core/random.js';
 import type { Vector3 } from '../core/vector.js';
 import { prepareLimits } from '../execution/limiter.js';
 import { FRANKA_HAND_TCP } from '../geometry/franka-kinematics.js';
-import { aboutVertical, multiplyQuaternions, rotate, type Transform } from '../geometry/transform.js';
+import type { Transform } from '../geometry/transform.js';
 import { followPoses, ROUGHLY, toolPose } from '../planning/inverse-kinematics.js';
 import { raised, straightTo, timed, type ToolArm } from '../planning/tool-path.js';
-import { DOWN } from '../planning/top-grasp.js';
+import { downTurned } from '../planning/top-grasp.js';
 import { WALL_M, type SceneObject, type SceneReceptacle } from './scene.js';
 import type { Simulation } from './simulation.js';
 
@@ -128,7 +129,7 @@ function graspOf(
   const [w, d, h] = object.halfSize;
   const [x, y, z] = pose.translation;
   const height = Math.max(LEAST_HEIGHT_M, z + h - Math.max(0.016, Math.min(h, 0.03)) + vary(0.003));
-  const axis = rotate(pose.rotation, [1, 0, 0]);
+  const axis = vec3.transformQuat([0, 0, 0], [1, 0, 0], pose.rotation);
   const yaw = Math.atan2(axis[1], axis[0]);
   // The fingers close along the tool's y: across the width where that is the smaller. Round things are grasped from anywhere.
   const across = w <= d ? yaw + Math.PI / 2 : yaw;
@@ -142,7 +143,7 @@ function graspOf(
     const ranked = turns.flatMap((turn) => {
       const grasp: Transform = {
         translation: [x + noise.x, y + noise.y, height],
-        rotation: multiplyQuaternions(aboutVertical(turn + noise.yaw), DOWN),
+        rotation: downTurned(turn + noise.yaw),
       };
       const liftM = lift + noise.lift;
       const up = raised(grasp, liftM);

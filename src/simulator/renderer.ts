@@ -1,6 +1,7 @@
+import { vec3 } from 'gl-matrix';
 import type { DepthImage, RgbImage } from '../core/images.js';
-import { cross, unit, type Vector3 } from '../core/vector.js';
-import { matrixOf, type Transform } from '../geometry/transform.js';
+import type { Vector3 } from '../core/vector.js';
+import type { Transform } from '../geometry/transform.js';
 import {
   knownColors,
   movingShadows,
@@ -54,9 +55,9 @@ export class Renderer {
     return views.map((view, k) => {
       const { width, height } = view;
       const caster = (this.#casters[k] ??= new Caster());
-      const R = matrixOf(view.pose.rotation);
-      const rays = raysOf(view, R);
-      const hits = caster.cast(geoms, rays, (geom) => perspectiveBounds(geom, view, R));
+      const axes = axesOf(view);
+      const rays = raysOf(view, axes);
+      const hits = caster.cast(geoms, rays, (geom) => perspectiveBounds(geom, view, axes));
       const fixed = this.#shadows.fixed;
       const known = fixed && caster.colors((own) => knownColors(geoms, rays, own, light, { ...shadows, hits: fixed }));
       return {
@@ -70,23 +71,25 @@ export class Renderer {
   #castShadows(geoms: readonly VisibleGeom[], { direction: d }: Light): Shadows {
     // A square of parallel rays from far on the light's side.
     const helper: Vector3 = Math.abs(d[2]) < 0.9 ? [0, 0, 1] : [1, 0, 0];
-    const x = unit(cross(helper, d));
-    const y = cross(d, x);
+    const x = vec3.cross([0, 0, 0], helper, d);
+    vec3.normalize(x, x);
+    const y = vec3.cross([0, 0, 0], d, x);
     const step = (2 * SHADOW_HALF_M) / SHADOW_SIZE;
-    const corner = SHADOW_CENTER.map((c, i) => c + 2 * d[i]! - (SHADOW_HALF_M - step / 2) * (x[i]! + y[i]!));
+    const corner = vec3.scaleAndAdd([0, 0, 0], SHADOW_CENTER, d, 2);
+    vec3.scaleAndAdd(corner, corner, vec3.add([0, 0, 0], x, y), step / 2 - SHADOW_HALF_M);
     const rays: Rays = {
       width: SHADOW_SIZE,
       height: SHADOW_SIZE,
       origin: corner,
-      base: d.map((v) => -v),
-      right: x.map((v) => v * step),
-      down: y.map((v) => v * step),
+      base: vec3.negate([0, 0, 0], d),
+      right: vec3.scale([0, 0, 0], x, step),
+      down: vec3.scale([0, 0, 0], y, step),
       isParallel: true,
     };
     const hits = this.#shadows.cast(geoms, rays, (geom) => {
       const all = corners(geom);
       const along = (axis: Vector3): number[] =>
-        all.map((p) => axis.reduce((sum, v, i) => sum + v * (p[i]! - corner[i]!), 0) / step);
+        all.map((p) => vec3.dot(axis, vec3.subtract([0, 0, 0], p, corner)) / step);
       const [us, vs] = [along(x), along(y)];
       return [Math.min(...us), Math.max(...us), Math.min(...vs), Math.max(...vs)];
     });
@@ -143,20 +146,27 @@ function nothing(hits: Hits): Hits {
 }
 
 function areSame(a: Rays, b: Rays): boolean {
-  const same = (p: readonly number[], q: readonly number[]): boolean => p.every((value, i) => value === q[i]);
-  return same(a.origin, b.origin) && same(a.base, b.base) && same(a.right, b.right) && same(a.down, b.down);
+  return (['origin', 'base', 'right', 'down'] as const).every((part) => vec3.exactEquals(a[part], b[part]));
 }
 
-function raysOf({ width, height, focal, center, pose }: View, R: ReturnType<typeof matrixOf>): Rays {
-  const column = (i: 0 | 1 | 2): number[] => [R[0][i], R[1][i], R[2][i]];
-  const [right, down, forward] = [column(0), column(1), column(2)];
+/** The directions in the world that are right, down and forward in a picture. */
+type Axes = readonly [right: Vector3, down: Vector3, forward: Vector3];
+
+function axesOf({ pose: { rotation } }: View): Axes {
+  const along = (axis: Vector3): Vector3 => vec3.transformQuat([0, 0, 0], axis, rotation);
+  return [along([1, 0, 0]), along([0, 1, 0]), along([0, 0, 1])];
+}
+
+function raysOf({ width, height, focal, center, pose }: View, [right, down, forward]: Axes): Rays {
+  const base = vec3.scaleAndAdd([0, 0, 0], forward, right, -center[0] / focal);
+  vec3.scaleAndAdd(base, base, down, -center[1] / focal);
   return {
     width,
     height,
     origin: pose.translation,
-    base: forward.map((f, i) => f - (center[0] / focal) * right[i]! - (center[1] / focal) * down[i]!),
-    right: right.map((x) => x / focal),
-    down: down.map((x) => x / focal),
+    base,
+    right: vec3.scale([0, 0, 0], right, 1 / focal),
+    down: vec3.scale([0, 0, 0], down, 1 / focal),
     isParallel: false,
   };
 }
@@ -170,28 +180,22 @@ function depthOf({ distance }: Hits): Float32Array {
 type Bounds = readonly [left: number, right: number, top: number, bottom: number];
 
 /** Corners of the box around a shape, in the world. */
-function corners({ shape, size, position: p, rotation: m }: VisibleGeom): number[][] {
+function corners({ shape, size, position: p, rotation: m }: VisibleGeom): Vector3[] {
   const [a, b, c] = size;
   const half = { box: [a, b, c], sphere: [a, a, a], cylinder: [a, a, b], capsule: [a, a, a + b] }[shape];
   return Array.from({ length: 8 }, (_, i) => {
     const local = half.map((h, axis) => ((i >> axis) & 1 ? h : -h));
-    return [0, 1, 2].map(
-      (row) => p[row]! + m[3 * row]! * local[0]! + m[3 * row + 1]! * local[1]! + m[3 * row + 2]! * local[2]!,
-    );
+    const along = (row: number): number =>
+      p[row]! + m[3 * row]! * local[0]! + m[3 * row + 1]! * local[1]! + m[3 * row + 2]! * local[2]!;
+    return [along(0), along(1), along(2)];
   });
 }
 
 /** Pixels that a shape may cover: the outline of its box, as far as that is in front of the camera. */
-function perspectiveBounds(
-  geom: VisibleGeom,
-  { pose, focal, center }: View,
-  R: ReturnType<typeof matrixOf>,
-): Bounds | null {
-  const seen = corners(geom).map((corner) => {
-    const d = corner.map((x, i) => x - pose.translation[i as 0 | 1 | 2]);
-    return [0, 1, 2].map(
-      (i) => R[0][i as 0 | 1 | 2] * d[0]! + R[1][i as 0 | 1 | 2] * d[1]! + R[2][i as 0 | 1 | 2] * d[2]!,
-    );
+function perspectiveBounds(geom: VisibleGeom, { pose, focal, center }: View, axes: Axes): Bounds | null {
+  const seen = corners(geom).map((corner): Vector3 => {
+    const d = vec3.subtract([0, 0, 0], corner, pose.translation);
+    return [vec3.dot(axes[0], d), vec3.dot(axes[1], d), vec3.dot(axes[2], d)];
   });
   let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
   const include = (x: number, y: number, z: number): void => {
@@ -201,13 +205,13 @@ function perspectiveBounds(
     bottom = Math.max(bottom, y / z);
   };
   seen.forEach(([x, y, z], i) => {
-    if (z! >= NEAR_M) include(x!, y!, z!);
+    if (z >= NEAR_M) include(x, y, z);
     // Edges that come through the near plane.
     for (const axis of [0, 1, 2]) {
       const [x2, y2, z2] = seen[i ^ (1 << axis)]!;
-      if (z! >= NEAR_M || z2! < NEAR_M) continue;
-      const share = (NEAR_M - z!) / (z2! - z!);
-      include(x! + share * (x2! - x!), y! + share * (y2! - y!), NEAR_M);
+      if (z >= NEAR_M || z2 < NEAR_M) continue;
+      const share = (NEAR_M - z) / (z2 - z);
+      include(x + share * (x2 - x), y + share * (y2 - y), NEAR_M);
     }
   });
   if (left > right) return null;
@@ -233,8 +237,8 @@ function castInto(
     if (u0 > u1 || v0 > v1) return;
     // Everything in the geom's own frame.
     const { rotation: m, position: p, size, shape } = geom;
-    const local = (w: readonly number[], i: number): number => m[i]! * w[0]! + m[3 + i]! * w[1]! + m[6 + i]! * w[2]!;
-    const from = [0, 1, 2].map((i) => origin[i]! - p[i]!);
+    const local = (w: Vector3, i: number): number => m[i]! * w[0] + m[3 + i]! * w[1] + m[6 + i]! * w[2];
+    const from = vec3.subtract([0, 0, 0], origin, p);
     const [ox, oy, oz] = [local(from, 0), local(from, 1), local(from, 2)];
     const [bx, by, bz] = [local(base, 0), local(base, 1), local(base, 2)];
     const [rx, ry, rz] = [local(right, 0), local(right, 1), local(right, 2)];

@@ -1,17 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { quat, vec3 } from 'gl-matrix';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { ConfigurationError, describeError } from '../core/errors.js';
 import { seededRandom } from '../core/random.js';
-import { cross, unit, type Vector3 } from '../core/vector.js';
-import {
-  multiplyQuaternions,
-  normalizeQuaternion,
-  quaternionOf,
-  type Quaternion,
-  type Transform,
-} from '../geometry/transform.js';
+import type { Vector3 } from '../core/vector.js';
+import { opticalRotation } from '../geometry/optical-frame.js';
+import type { Transform } from '../geometry/transform.js';
 
 /** What stands on the table: its description, and one drawn from it. Metres and radians, in the arm's base frame; the table's top is at 0. */
 
@@ -47,7 +43,10 @@ const cameraSchema = z
     positionJitterM: z.number().nonnegative(),
     rotationJitterDeg: z.number().nonnegative(),
   })
-  .refine(({ forward, up }) => Math.hypot(...cross(forward, up)) > 1e-6, 'forward and up must be two directions');
+  .refine(
+    ({ forward, up }) => vec3.length(vec3.cross([0, 0, 0], forward, up)) > 1e-6,
+    'forward and up must be two directions',
+  );
 
 export const sceneConfigSchema = z
   .strictObject({
@@ -324,21 +323,9 @@ function placer({ table }: SceneConfig, random: () => number): (radius: number) 
 function jittered(camera: z.infer<typeof cameraSchema>, random: () => number): Transform {
   const noise = (size: number): number => size * (2 * random() - 1);
   const angle = (): number => noise((camera.rotationJitterDeg * Math.PI) / 360);
-  const turn = normalizeQuaternion([angle(), angle(), angle(), 1]);
+  const turn = quat.normalize([0, 0, 0, 1], [angle(), angle(), angle(), 1]);
   return {
     translation: camera.position.map((x) => x + noise(camera.positionJitterM)) as unknown as Vector3,
-    rotation: multiplyQuaternions(opticalRotation(camera.forward, camera.up), turn),
+    rotation: quat.multiply(turn, opticalRotation(camera.forward, camera.up), turn),
   };
-}
-
-/** Rotation of an optical frame (x right, y down, z forward) that looks along `forward`. */
-export function opticalRotation(forward: Vector3, up: Vector3): Quaternion {
-  const z = unit(forward);
-  const x = unit(cross(z, up));
-  const y = cross(z, x);
-  return quaternionOf([
-    [x[0], y[0], z[0]],
-    [x[1], y[1], z[1]],
-    [x[2], y[2], z[2]],
-  ]);
 }

@@ -1,3 +1,4 @@
+import { vec3 } from 'gl-matrix';
 import type { Vector3 } from '../core/vector.js';
 import type { VisibleGeom } from './simulation.js';
 
@@ -15,10 +16,10 @@ export interface Rays {
   readonly width: number;
   readonly height: number;
   /** Row-major [3][3]: ray direction of pixel (u, v) is base + u * right + v * down; its origin is origin + u * shiftRight + v * shiftDown. */
-  readonly origin: readonly number[];
-  readonly base: readonly number[];
-  readonly right: readonly number[];
-  readonly down: readonly number[];
+  readonly origin: Vector3;
+  readonly base: Vector3;
+  readonly right: Vector3;
+  readonly down: Vector3;
   readonly isParallel: boolean;
 }
 
@@ -32,7 +33,7 @@ export interface Hits {
 export interface Shadows {
   readonly hits: Hits;
   readonly size: number;
-  readonly corner: readonly number[];
+  readonly corner: Vector3;
   readonly x: Vector3;
   readonly y: Vector3;
   readonly step: number;
@@ -65,15 +66,17 @@ export function knownColors(
 ): KnownColors {
   const { size, corner, x: ex, y: ey, step } = shadows;
   const cells = new Int32Array(rays.width * rays.height).fill(size * size);
+  const origin = vec3.subtract([0, 0, 0], rays.origin, corner);
+  const ray: [number, number, number] = [0, 0, 0];
   for (let v = 0, at = 0; v < rays.height; v++) {
     for (let u = 0; u < rays.width; u++, at++) {
       const t = fixed.distance[at]!;
       if (t === Infinity) continue;
-      const from = rays.origin.map(
-        (o, i) => o + t * (rays.base[i]! + u * rays.right[i]! + v * rays.down[i]!) - corner[i]!,
-      );
-      const shadowU = dot(from, ex) / step;
-      const shadowV = dot(from, ey) / step;
+      vec3.scaleAndAdd(ray, rays.base, rays.right, u);
+      vec3.scaleAndAdd(ray, ray, rays.down, v);
+      vec3.scaleAndAdd(ray, origin, ray, t);
+      const shadowU = vec3.dot(ray, ex) / step;
+      const shadowV = vec3.dot(ray, ey) / step;
       if (shadowU >= 0 && shadowV >= 0 && shadowU < size - 1 && shadowV < size - 1)
         cells[at] = Math.floor(shadowV) * size + Math.floor(shadowU);
     }
@@ -116,28 +119,29 @@ export function shade(
   const normal = new Float64Array(3);
   const faces = geoms.map((geom) => (geom.shape === 'box' ? boxFaces(geom, L) : null));
   // Linear, and a little brighter than what a surface of this colour sends back.
-  const linear = geoms.map(({ color }) => Float64Array.from(color, (c) => c ** 2.2 * 1.15 * GAMMA_STEPS));
+  const toLinear = (c: number): number => c ** 2.2 * 1.15 * GAMMA_STEPS;
+  const linear = geoms.map(({ color: [r, g, b] }): Vector3 => [toLinear(r), toLinear(g), toLinear(b)]);
   const { size, step, x: ex, y: ey, direction: d, corner } = shadows;
   const lit = shadows.hits.distance;
   // Along an axis: of the rays' origin, of the ray of pixel (0, 0), and what a pixel to the right and one down add to it.
-  const along = (axis: ArrayLike<number>, from: readonly number[], scale: number): readonly number[] => [
-    dot(axis, difference(rays.origin, from)) * scale,
-    dot(axis, rays.base) * scale,
-    dot(axis, rays.right) * scale,
-    dot(axis, rays.down) * scale,
+  const along = (axis: Vector3, from: Vector3 | Float64Array, scale: number): Four => [
+    vec3.dot(axis, vec3.subtract([0, 0, 0], rays.origin, from)) * scale,
+    vec3.dot(axis, rays.base) * scale,
+    vec3.dot(axis, rays.right) * scale,
+    vec3.dot(axis, rays.down) * scale,
   ];
-  const [su, suBase, suRight, suDown] = along(ex, corner, 1 / step) as Four;
-  const [sv, svBase, svRight, svDown] = along(ey, corner, 1 / step) as Four;
-  const [sd, sdBase, sdRight, sdDown] = along(d, corner, -1) as Four;
+  const [su, suBase, suRight, suDown] = along(ex, corner, 1 / step);
+  const [sv, svBase, svRight, svDown] = along(ey, corner, 1 / step);
+  const [sd, sdBase, sdRight, sdDown] = along(d, corner, -1);
   const boxes = geoms.map(({ shape, size: half, rotation: m, position }) =>
     shape === 'box'
-      ? [0, 1, 2].map((axis) => along([m[axis]!, m[3 + axis]!, m[6 + axis]!], [...position], 1 / half[axis]!))
+      ? [0, 1, 2].map((axis) => along([m[axis]!, m[3 + axis]!, m[6 + axis]!], position, 1 / half[axis]!))
       : null,
   );
-  const [originX, originY, originZ] = rays.origin as Vector3;
-  const [baseX, baseY, baseZ] = rays.base as Vector3;
-  const [rightX, rightY, rightZ] = rays.right as Vector3;
-  const [downX, downY, downZ] = rays.down as Vector3;
+  const [originX, originY, originZ] = rays.origin;
+  const [baseX, baseY, baseZ] = rays.base;
+  const [rightX, rightY, rightZ] = rays.right;
+  const [downX, downY, downZ] = rays.down;
   for (let v = 0, at = 0; v < height; v++) {
     const rowU = suBase + v * suDown;
     const rowV = svBase + v * svDown;
@@ -152,12 +156,12 @@ export function shade(
       }
       const geom = geoms[id]!;
       const old = geom.isFixed ? known : null;
-      const [red, green, blue] = linear[id] as unknown as Vector3;
+      const [red, green, blue] = linear[id]!;
       const face = faces[id];
       const box = boxes[id];
-      const [a, aBase, aRight, aDown] = (box?.[0] ?? NO_AXIS) as Four;
-      const [b, bBase, bRight, bDown] = (box?.[1] ?? NO_AXIS) as Four;
-      const [c, cBase, cRight, cDown] = (box?.[2] ?? NO_AXIS) as Four;
+      const [a, aBase, aRight, aDown] = box?.[0] ?? NO_AXIS;
+      const [b, bBase, bRight, bDown] = box?.[1] ?? NO_AXIS;
+      const [c, cBase, cRight, cDown] = box?.[2] ?? NO_AXIS;
       const rowA = aBase + v * aDown;
       const rowB = bBase + v * bDown;
       const rowC = cBase + v * cDown;
@@ -223,14 +227,6 @@ export function shade(
 
 type Four = readonly [number, number, number, number];
 const NO_AXIS: Four = [0, 0, 0, 0];
-
-function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  return a[0]! * b[0]! + a[1]! * b[1]! + a[2]! * b[2]!;
-}
-
-function difference(a: readonly number[], b: readonly number[]): number[] {
-  return a.map((value, i) => value - b[i]!);
-}
 
 /** Of each face of a box (-x, +x, -y, +y, -z, +z): how much it looks to the light, and up. */
 function boxFaces({ rotation: m }: VisibleGeom, L: Vector3): Float64Array {

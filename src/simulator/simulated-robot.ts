@@ -1,10 +1,11 @@
+import { vec3 } from 'gl-matrix';
 import type { Subscription } from 'rxjs';
 import { DEFAULT_QOS, LATCHED_QOS, SENSOR_QOS, STATIC_TF_QOS, type Bus, type Publisher } from '../bus/bus.js';
 import type { Header, JointTrajectory, MessageTypes, MessageType, TransformStampedMessage } from '../bus/messages.js';
 import type { Arm } from '../core/arm.js';
 import type { DepthImage, MaskImage } from '../core/images.js';
 import { fromSeconds, fromTimeMessage, toSeconds, toTimeMessage, type Nanoseconds } from '../core/time.js';
-import { add, type Vector3 } from '../core/vector.js';
+import type { Vector3 } from '../core/vector.js';
 import type { Transform } from '../geometry/transform.js';
 import { pinholeInfo } from '../recordings/pinhole-info.js';
 import { ARM_JOINTS, FINGER_JOINTS, HAND_BODY } from './arm-mjcf.js';
@@ -214,7 +215,7 @@ export class SimulatedRobot {
         const isOnBase = camera.mount === 'base';
         const pose =
           isOnBase && calibrationErrorM
-            ? { ...camera.pose, translation: add(camera.pose.translation, calibrationErrorM) }
+            ? { ...camera.pose, translation: vec3.add([0, 0, 0], camera.pose.translation, calibrationErrorM) }
             : camera.pose;
         return transformMessage(headerAt(this.#start, isOnBase ? BASE_FRAME : HAND_FRAME), frameOf(camera), pose);
       }),

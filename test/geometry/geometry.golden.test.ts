@@ -1,12 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
+import { quat } from 'gl-matrix';
 import { CameraModel } from '../../src/geometry/camera-model.js';
 import { FRANKA_HAND_TCP, forwardKinematics, jacobian } from '../../src/geometry/franka-kinematics.js';
 import { fitRigidMotion } from '../../src/geometry/rigid-fit.js';
 import { TfBuffer } from '../../src/geometry/tf-buffer.js';
-import { compose, matrixOf, slerp, type Quaternion, type Transform } from '../../src/geometry/transform.js';
+import { compose, interpolate, type Transform } from '../../src/geometry/transform.js';
 import { PlannerError } from '../../src/core/errors.js';
-import type { Pixel, Vector3 } from '../../src/core/vector.js';
+import type { Pixel, Quaternion, Vector3 } from '../../src/core/vector.js';
 import { describeShared, sharedJson } from '../golden/shared.js';
+import { matrixRows } from './matrix-rows.js';
 
 const flatten = (value: unknown): number[] => (Array.isArray(value) ? value.flatMap(flatten) : [value as number]);
 
@@ -20,10 +22,15 @@ function expectClose(actual: unknown, expected: unknown, tolerance: number): voi
   });
 }
 
-const matrix4 = (t: Transform): number[][] => [
-  ...matrixOf(t.rotation).map((row, i) => [...row, t.translation[i]!]),
-  [0, 0, 0, 1],
-];
+const rotationRows = (rotation: Quaternion): number[][] =>
+  matrixRows({ translation: [0, 0, 0], rotation })
+    .slice(0, 3)
+    .map((row) => row.slice(0, 3));
+/** A transform holds a unit quaternion: whoever makes one from outside data normalises it, as TfBuffer does. */
+const turned = (rotation: Quaternion): Transform => ({
+  translation: [0, 0, 0],
+  rotation: quat.normalize([0, 0, 0, 1], rotation),
+});
 
 describeShared('rigid fits of the reference', 'golden/geometry/rigid_fit.json', () => {
   const golden = sharedJson<any>('golden/geometry/rigid_fit.json');
@@ -38,7 +45,7 @@ describeShared('rigid fits of the reference', 'golden/geometry/rigid_fit.json', 
     expect(Math.abs(result.rmsM - c.weighted_rms_m)).toBeLessThan(golden.tolerance_translation_m);
     expect(result.unique).toBe(c.unique);
     if (!c.unique) return;
-    expectClose(matrixOf(result.transform.rotation), c.rotation, golden.tolerance_rotation);
+    expectClose(rotationRows(result.transform.rotation), c.rotation, golden.tolerance_rotation);
     // Kilometres from the origin a rotation error of 1e-6 moves the translation by millimetres; the fit itself is compared by residual.
     expectClose(result.transform.translation, c.translation, golden.tolerance_translation_m);
     expect(Math.abs(result.maxResidualM - c.max_residual_m)).toBeLessThan(golden.tolerance_translation_m);
@@ -49,8 +56,8 @@ describeShared('interpolation and TF lookups of the reference', 'golden/geometry
   const golden = sharedJson<any>('golden/geometry/interpolation.json');
   it.each(golden.slerp.map((c: any) => [c.name, c]))('slerp %s', (_name, c: any) => {
     for (const at of c.at) {
-      const q = slerp(c.q0_xyzw as Quaternion, c.q1_xyzw as Quaternion, at.fraction);
-      expectClose(matrixOf(q), at.matrix, golden.tolerance);
+      const between = interpolate(turned(c.q0_xyzw as Quaternion), turned(c.q1_xyzw as Quaternion), at.fraction);
+      expectClose(rotationRows(between.rotation), at.matrix, golden.tolerance);
     }
   });
   it('answers every lookup, and refuses those outside the samples or of unknown frames', () => {
@@ -82,7 +89,7 @@ describeShared('interpolation and TF lookups of the reference', 'golden/geometry
     for (const l of golden.tf.lookups) {
       const look = () => buffer.lookup(l.target, l.source, BigInt(l.time_ns));
       if (l.must_fail) expect(look).toThrow(PlannerError);
-      else expectClose(matrix4(look()), l.matrix, golden.tolerance);
+      else expectClose(matrixRows(look()), l.matrix, golden.tolerance);
     }
     expect(golden.tf.lookups.length).toBeGreaterThan(10);
   });
@@ -98,8 +105,8 @@ describeShared('Franka kinematics of the reference', 'golden/geometry/franka_kin
         pose.link_origins,
         golden.tolerance_m,
       );
-      expectClose(matrix4(result.flange), pose.flange, golden.tolerance_m);
-      expectClose(matrix4(compose(result.flange, FRANKA_HAND_TCP)), pose.hand_tcp, golden.tolerance_m);
+      expectClose(matrixRows(result.flange), pose.flange, golden.tolerance_m);
+      expectClose(matrixRows(compose(result.flange, FRANKA_HAND_TCP)), pose.hand_tcp, golden.tolerance_m);
       expectClose(jacobian(result), pose.jacobian_flange, golden.tolerance_m);
     }
     expect(golden.arms[arm].poses.length).toBeGreaterThan(5);

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { vec3 } from 'gl-matrix';
 import type { ActionChunk } from '../../src/core/action-chunk.js';
 import type { Forecast } from '../../src/core/forecast.js';
 import { FRANKA_HAND } from '../../src/core/gripper.js';
 import { fromSeconds } from '../../src/core/time.js';
-import { distance, type Vector3 } from '../../src/core/vector.js';
+import type { Vector3 } from '../../src/core/vector.js';
 import { prepareLimits } from '../../src/execution/limiter.js';
 import { loadArm } from '../../src/files/arm-file.js';
 import { FRANKA_HAND_TCP } from '../../src/geometry/franka-kinematics.js';
@@ -104,7 +105,7 @@ describe('the rigid-motion planner', () => {
     seeCube(GOING);
     const commands = execute(0.08);
     expect(gripper).toBe(255);
-    expect(distance(tool(), [0.5, 0.1, tool()[2]])).toBeLessThan(0.003);
+    expect(vec3.distance(tool(), [0.5, 0.1, tool()[2]])).toBeLessThan(0.003);
     expect(tool()[2]).toBeLessThan(0.035);
     // Open on the way, and closed only where it stands.
     const closing = commands.findIndex((c) => c[7]! > 128);
@@ -125,8 +126,8 @@ describe('the rigid-motion planner', () => {
     seeCube(GOING);
     execute(0.04);
     const carried = tool();
-    expect(distance(carried, [held[0] - 0.05, held[1] - 0.25, held[2] + 0.1])).toBeLessThan(0.008);
-    expect(distance(carried, [...TOOL_TO])).toBeLessThan(0.03);
+    expect(vec3.distance(carried, [held[0] - 0.05, held[1] - 0.25, held[2] + 0.1])).toBeLessThan(0.008);
+    expect(vec3.distance(carried, [...TOOL_TO])).toBeLessThan(0.03);
     expect(gripper).toBe(255);
     ask(0.04);
     seeCube(STAYING, GOING(30));

@@ -1,19 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
+import { quat, vec3 } from 'gl-matrix';
 import type { Arm } from '../../src/core/arm.js';
 import { seededRandom } from '../../src/core/random.js';
-import type { Vector3 } from '../../src/core/vector.js';
+import type { Quaternion, Vector3 } from '../../src/core/vector.js';
 import { prepareLimits } from '../../src/execution/limiter.js';
 import { timePath } from '../../src/execution/timed-path.js';
 import { loadArm } from '../../src/files/arm-file.js';
 import { FRANKA_HAND_TCP } from '../../src/geometry/franka-kinematics.js';
-import {
-  compose,
-  IDENTITY,
-  invert,
-  transformPoint,
-  type Quaternion,
-  type Transform,
-} from '../../src/geometry/transform.js';
+import { compose, IDENTITY, invert, transformPoint, type Transform } from '../../src/geometry/transform.js';
 import { agreementOf, carriedPath } from '../../src/planning/agreement.js';
 import { followPoses, poseError, toolPose } from '../../src/planning/inverse-kinematics.js';
 import { carriedPoses, rigidMotionOf } from '../../src/planning/rigid-motion.js';
@@ -23,10 +17,8 @@ const tool = FRANKA_HAND_TCP;
 const STEP_S = 1 / 15;
 const READY = [0, -0.3, 0, -2.2, 0, 1.9, 0.785];
 
-const turn = (axis: Vector3, angle: number): Quaternion => {
-  const s = Math.sin(angle / 2) / Math.hypot(...axis);
-  return [axis[0] * s, axis[1] * s, axis[2] * s, Math.cos(angle / 2)];
-};
+const turn = (axis: Vector3, angle: number): Quaternion =>
+  quat.setAxisAngle([0, 0, 0, 1], vec3.normalize([0, 0, 0], axis), angle);
 const random = seededRandom(4);
 const POINTS: Vector3[] = Array.from({ length: 8 }, () => [0.1 * random(), 0.1 * random(), 0.6 + 0.1 * random()]);
 const moved = (motion: Transform): Vector3[] => POINTS.map((p) => transformPoint(motion, p));

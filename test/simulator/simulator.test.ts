@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
+import { vec3 } from 'gl-matrix';
 import { writeFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { seededRandom } from '../../src/core/random.js';
 import { loadArm } from '../../src/files/arm-file.js';
 import { forwardKinematics } from '../../src/geometry/franka-kinematics.js';
-import { matrixOf } from '../../src/geometry/transform.js';
+import { invert, transformPoint } from '../../src/geometry/transform.js';
 import { RGBD_NOISE, withNoise } from '../../src/simulator/depth-noise.js';
 import { expertCommands, PHASES } from '../../src/simulator/expert.js';
 import { Renderer } from '../../src/simulator/renderer.js';
@@ -143,7 +144,6 @@ describe('pictures', () => {
         const pictures = new Renderer().render(geoms, views, scene.light);
         pictures.forEach(({ depth, segmentation }, k) => {
           const { pose, focal, center, width, height } = views[k]!;
-          const R = matrixOf(pose.rotation);
           let wrong = 0;
           const count = 1500;
           for (let i = 0; i < count; i++) {
@@ -151,8 +151,8 @@ describe('pictures', () => {
             const v = Math.floor(height * random());
             const [a, b] = [(u - center[0]) / focal, (v - center[1]) / focal];
             const length = Math.hypot(a, b, 1);
-            const at = (axis: 0 | 1 | 2): number => (R[axis][0] * a + R[axis][1] * b + R[axis][2]) / length;
-            const hit = simulation.castRay(pose.translation, [at(0), at(1), at(2)]);
+            const direction = vec3.transformQuat([0, 0, 0], [a / length, b / length, 1 / length], pose.rotation);
+            const hit = simulation.castRay(pose.translation, direction);
             const z = depth.data[v * width + u]!;
             const id = segmentation[v * width + u]!;
             if (!hit) {
@@ -174,13 +174,12 @@ describe('pictures', () => {
       const view = simulation.view(scene.cameras[0]!);
       const geoms = simulation.geoms();
       const [picture] = new Renderer().render(geoms, [view], scene.light);
-      const R = matrixOf(view.pose.rotation);
+      const intoCamera = invert(view.pose);
       let seen = 0;
       for (const { name } of scene.objects) {
-        const d = simulation.poseOf(name).translation.map((x, i) => x - view.pose.translation[i as 0 | 1 | 2]);
-        const along = (i: 0 | 1 | 2): number => R[0][i] * d[0]! + R[1][i] * d[1]! + R[2][i] * d[2]!;
-        const u = Math.round(view.center[0] + (view.focal * along(0)) / along(2));
-        const v = Math.round(view.center[1] + (view.focal * along(1)) / along(2));
+        const [x, y, z] = transformPoint(intoCamera, simulation.poseOf(name).translation);
+        const u = Math.round(view.center[0] + (view.focal * x) / z);
+        const v = Math.round(view.center[1] + (view.focal * y) / z);
         if (u < 0 || v < 0 || u >= view.width || v >= view.height) continue;
         const id = picture!.segmentation[v * view.width + u]!;
         if (geoms[id]?.name === name) seen++;

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { quat } from 'gl-matrix';
 import { z } from 'zod';
 import type { Arm } from '../../core/arm.js';
 import { describeError, InputError } from '../../core/errors.js';
@@ -8,7 +9,7 @@ import { timePath, type TimedPath } from '../../execution/timed-path.js';
 import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { FRANKA_HAND_TCP } from '../../geometry/franka-kinematics.js';
-import { compose, invert, normalizeQuaternion, transformPoint, type Transform } from '../../geometry/transform.js';
+import { compose, invert, transformPoint, type Transform } from '../../geometry/transform.js';
 import { followPoses, toolPath, toolPose, type JointPath } from '../../planning/inverse-kinematics.js';
 import { carriedPoses, rigidMotionOf, type RigidMotion } from '../../planning/rigid-motion.js';
 import { planPicturePng } from '../../visualization/plan-picture.js';
@@ -171,7 +172,7 @@ function sceneOf(
 }
 
 function transformOf({ xyz_m: translation, xyzw }: z.infer<typeof poseSchema>): Transform {
-  return { translation, rotation: normalizeQuaternion(xyzw) };
+  return { translation, rotation: quat.normalize([0, 0, 0, 1], xyzw) };
 }
 
 function planJson(arm: Arm, { motion, path, timed }: Planned, { step_s: stepS }: ForecastFile): object {

@@ -1,3 +1,4 @@
+import { vec3 } from 'gl-matrix';
 import type { Vector3 } from '../../core/vector.js';
 import { pointMotion, type PointMotion } from './point-motion.js';
 import { PIPELINE_DEFAULTS, type TrackFilterOptions } from './filter-tracks.js';
@@ -43,13 +44,13 @@ export class CausalTrackFilter {
 
   #alongRay(point: Vector3, before: Vector3, earlier: Vector3, trust: number): Vector3 {
     const { alpha, lambda, gatingPower } = this.#options;
-    const length = Math.hypot(...point);
-    if (length < 1e-6) return point;
-    const ray = point.map((v) => v / length) as unknown as Vector3;
-    const away = [0, 1, 2].reduce((sum, c) => sum + (2 * before[c]! - earlier[c]! - point[c]!) * ray[c]!, 0);
+    if (vec3.length(point) < 1e-6) return point;
+    const ray = vec3.normalize([0, 0, 0], point);
+    const predicted = vec3.scaleAndAdd([0, 0, 0], vec3.scale([0, 0, 0], before, 2), earlier, -1);
+    const away = vec3.dot(vec3.subtract(predicted, predicted, point), ray);
     const gate = (1 - trust) ** gatingPower;
     const d = (gate * away) / (alpha * trust + lambda + gate);
-    return [point[0] + d * ray[0], point[1] + d * ray[1], point[2] + d * ray[2]];
+    return vec3.scaleAndAdd([0, 0, 0], point, ray, d);
   }
 }
 

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { quat } from 'gl-matrix';
 import type {
   CameraInfo,
   Header,
@@ -14,7 +15,7 @@ import { InputError } from '../../core/errors.js';
 import type { RgbImage } from '../../core/images.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../../core/time.js';
 import type { Vector3 } from '../../core/vector.js';
-import { invert, quaternionOf, type Transform } from '../../geometry/transform.js';
+import { invert, type Transform } from '../../geometry/transform.js';
 import { pinholeInfo } from '../pinhole-info.js';
 import type { PointTracks } from '../../core/point-tracks.js';
 import {
@@ -389,8 +390,9 @@ function usableFiles(h5: string, rollout: Rollout, camera: string, problems: Pro
 }
 
 function poseOf(rows: readonly (readonly number[])[]): Transform {
-  const row = (i: number): Vector3 => [rows[i]![0]!, rows[i]![1]!, rows[i]![2]!];
-  return { translation: [rows[0]![3]!, rows[1]![3]!, rows[2]![3]!], rotation: quaternionOf([row(0), row(1), row(2)]) };
+  const column = (i: number): Vector3 => [rows[0]![i]!, rows[1]![i]!, rows[2]![i]!];
+  const rotation = quat.fromMat3([0, 0, 0, 1], [...column(0), ...column(1), ...column(2)]);
+  return { translation: column(3), rotation: quat.normalize(rotation, rotation) };
 }
 
 /**

@@ -1,6 +1,7 @@
+import { vec3 } from 'gl-matrix';
 import type { Intrinsics } from '../../core/camera.js';
 import type { Vector3 } from '../../core/vector.js';
-import { rotate, type Transform } from '../../geometry/transform.js';
+import type { Transform } from '../../geometry/transform.js';
 
 export interface Box {
   readonly centre: Vector3;
@@ -42,14 +43,14 @@ export function render(scene: Scene, camera: Intrinsics, pose: Transform): Rende
   for (let v = 0, i = 0; v < height; v++) {
     for (let u = 0; u < width; u++, i++) {
       // With z = 1 in the camera the ray parameter is the depth itself.
-      const direction = rotate(pose.rotation, [(u - cx) / fx, (v - cy) / fy, 1]);
+      const direction = vec3.transformQuat([0, 0, 0], [(u - cx) / fx, (v - cy) / fy, 1], pose.rotation);
       const hit = cast(scene, origin, direction);
       if (!hit) {
         color.set([178, 190, 201], i * 3);
         continue;
       }
       depth[i] = hit.distance;
-      const light = AMBIENT + (1 - AMBIENT) * Math.max(0, dot(hit.normal, SUN));
+      const light = AMBIENT + (1 - AMBIENT) * Math.max(0, vec3.dot(hit.normal, SUN));
       for (let c = 0; c < 3; c++) color[i * 3 + c] = Math.min(255, Math.round(hit.color[c]! * light));
     }
   }
@@ -105,17 +106,13 @@ function castBox({ centre, half, color }: Box, o: Vector3, d: Vector3): Hit | nu
 }
 
 function castBall({ centre, radius, color }: Ball, o: Vector3, d: Vector3): Hit | null {
-  const oc: Vector3 = [o[0] - centre[0], o[1] - centre[1], o[2] - centre[2]];
-  const a = dot(d, d);
-  const b = dot(oc, d);
-  const discriminant = b * b - a * (dot(oc, oc) - radius * radius);
+  const oc = vec3.subtract([0, 0, 0], o, centre);
+  const a = vec3.dot(d, d);
+  const b = vec3.dot(oc, d);
+  const discriminant = b * b - a * (vec3.dot(oc, oc) - radius * radius);
   if (discriminant < 0) return null;
   const distance = (-b - Math.sqrt(discriminant)) / a;
   if (distance <= 0) return null;
-  const p = (c: 0 | 1 | 2): number => (oc[c] + distance * d[c]) / radius;
-  return { distance, normal: [p(0), p(1), p(2)], color };
-}
-
-function dot(a: Vector3, b: Vector3): number {
-  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+  const normal = vec3.scaleAndAdd([0, 0, 0], oc, d, distance);
+  return { distance, normal: vec3.scale(normal, normal, 1 / radius), color };
 }

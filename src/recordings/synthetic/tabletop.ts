@@ -1,7 +1,9 @@
+import { vec3 } from 'gl-matrix';
 import type { Intrinsics } from '../../core/camera.js';
 import { seededRandom } from '../../core/random.js';
 import type { Vector3 } from '../../core/vector.js';
-import { quaternionOf, type Transform } from '../../geometry/transform.js';
+import { opticalRotation } from '../../geometry/optical-frame.js';
+import type { Transform } from '../../geometry/transform.js';
 import { render, type Rendering, type Scene } from './ray-casting.js';
 
 /** A synthetic tabletop over time: a red cube is lifted and carried towards a bowl, seen by a fixed and a moving RGB-D camera. */
@@ -59,26 +61,7 @@ export function tabletopCameras(width: number, height: number): readonly Tableto
 
 /** Optical frame at `eye` whose z axis points at `target`, x to the right, y down, the world's z up. */
 export function lookAt(eye: Vector3, target: Vector3): Transform {
-  const unit = (v: Vector3): Vector3 => {
-    const length = Math.hypot(...v);
-    return [v[0] / length, v[1] / length, v[2] / length];
-  };
-  const cross = (a: Vector3, b: Vector3): Vector3 => [
-    a[1] * b[2] - a[2] * b[1],
-    a[2] * b[0] - a[0] * b[2],
-    a[0] * b[1] - a[1] * b[0],
-  ];
-  const z = unit([target[0] - eye[0], target[1] - eye[1], target[2] - eye[2]]);
-  const x = unit(cross(z, [0, 0, 1]));
-  const y = cross(z, x);
-  return {
-    translation: eye,
-    rotation: quaternionOf([
-      [x[0], y[0], z[0]],
-      [x[1], y[1], z[1]],
-      [x[2], y[2], z[2]],
-    ]),
-  };
+  return { translation: eye, rotation: opticalRotation(vec3.subtract([0, 0, 0], target, eye), [0, 0, 1]) };
 }
 
 /** Millimetres with noise that grows with the distance, and holes at steps of the depth, as a depth camera gives. */
