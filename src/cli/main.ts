@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './commands/bench.js';
 import { buildCommand } from './commands/build.js';
+import { completionCommand } from './commands/completion.js';
 import { planCommand } from './commands/plan.js';
 import { pointCommand } from './commands/point.js';
 import { policyCommand } from './commands/policy.js';
@@ -15,33 +15,49 @@ import { inspectCommand } from './commands/inspect.js';
 import { liftCommand } from './commands/lift.js';
 import { replayCommand } from './commands/replay.js';
 import { tracksCommand } from './commands/tracks.js';
+import { refuseEarlierResults, withOverwrite } from './earlier-results.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
-import { formatError, say } from './terminal.js';
+import { packageFacts } from './package-facts.js';
+import { requireOptionsLast } from './required-options.js';
+import { beQuiet, complain, formatError, outliveReaders } from './terminal.js';
 
 const HELP = `
+Results go to stdout, notices and progress to stderr.
+
 Exit codes:
   0    done
   1    a fault of the software
   2    wrong usage or configuration
   3    input that cannot be used, or an answer that cannot be read (what could be written is written)
-  4    output that could not be written whole (nothing stands under its final name)
+  4    output that could not be written whole (nothing stands under its final name), or that exists already
   5    done, and the robot did not do what it was told (an episode of the demo failed)
   130  cancelled with Ctrl-C`;
 
 /** Runs one command and sets the exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-    description: string;
-  };
+  outliveReaders();
+  try {
+    await makeProgram().parseAsync([...argv]);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // commander has printed its own message; asking for help is no error.
+      process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+      return;
+    }
+    complain(formatError(error, argv.includes('--verbose')));
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+/** All commands, not yet run. */
+export function makeProgram(): Command {
+  const { version, description } = packageFacts();
   const program = new Command('molmo-motion')
     .description(description)
     .version(version)
-    .option('--verbose', 'print the stack of an error')
-    .addHelpText('after', HELP)
     .showHelpAfterError('(add --help for what there is)')
     .exitOverride();
-  for (const make of [
+  const commands = [
     replayCommand,
     forecastCommand,
     liftCommand,
@@ -57,24 +73,26 @@ export async function main(argv: readonly string[]): Promise<void> {
     pointCommand,
     parityCommand,
     benchCommand,
-  ]) {
-    program.addCommand(inherit(make(), program));
-  }
-  try {
-    await program.parseAsync([...argv]);
-  } catch (error) {
-    if (error instanceof CommanderError) {
-      // commander has printed its own message; asking for help is no error.
-      process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-      return;
-    }
-    say(formatError(error, argv.includes('--verbose')));
-    process.exitCode = exitCodeOf(error);
-  }
+    () => completionCommand(program),
+  ];
+  for (const make of commands) program.addCommand(make());
+  withCommonOptions(program);
+  const required = requireOptionsLast(program);
+  return program.hook('preAction', async (_, command) => {
+    if (command.optsWithGlobals<{ quiet?: boolean }>().quiet) beQuiet();
+    required.check(command);
+    await refuseEarlierResults(command);
+  });
 }
 
-function inherit(command: Command, program: Command): Command {
-  command.copyInheritedSettings(program).option('--verbose', 'print the stack of an error').addHelpText('after', HELP);
-  for (const sub of command.commands) inherit(sub, program);
-  return command;
+function withCommonOptions(command: Command): void {
+  command
+    .option('--quiet', 'no notices and no progress, only results and errors')
+    .option('--verbose', 'print the stack of an error')
+    .addHelpText('after', HELP);
+  withOverwrite(command);
+  for (const sub of command.commands) {
+    sub.copyInheritedSettings(command);
+    withCommonOptions(sub);
+  }
 }

@@ -3,13 +3,47 @@ import Table from 'cli-table3';
 import { describeError, PlannerError } from '../core/errors.js';
 import { toSeconds, type Nanoseconds } from '../core/time.js';
 
-/** Everything a command says to a person; results for programs go to stdout alone. */
+/**
+ * Results, for people as for programs, go to stdout; notices, progress and errors go to stderr. So the output of a command can be piped or kept
+ * without what was said on the way.
+ */
+
+let quiet = false;
+
+/** From now on there are no notices and no progress, only results and errors (`--quiet`). */
+export function beQuiet(): void {
+  quiet = true;
+}
+
+/**
+ * Lets the program go on when nobody reads its output any more, as behind `| head`: what is still printed is dropped, and files are written all
+ * the same. Without this the first write into the closed pipe ends the process with a stack.
+ */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+}
+
+/** A notice: what is being done, where something was written. */
 export function say(line: string): void {
+  if (!quiet) process.stderr.write(`${line}\n`);
+}
+
+/** An error is said under `--quiet` too. */
+export function complain(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** One line of the result. */
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
 export function printJson(value: unknown): void {
-  process.stdout.write(`${toJson(value)}\n`);
+  print(toJson(value));
 }
 
 export function toJson(value: unknown): string {
@@ -19,7 +53,7 @@ export function toJson(value: unknown): string {
 export function printTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
   const table = new Table({ head: [...head], style: { head: [], border: [] } });
   for (const row of rows) table.push([...row]);
-  process.stdout.write(`${table.toString()}\n`);
+  print(table.toString());
 }
 
 /** One line: what happened, and what to do. The stack on request. */
@@ -68,24 +102,33 @@ function terminalBar(
   label: string,
   unit: string,
 ): { update: (value: number, total: number) => void; stop: () => void } {
-  if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
+  if (quiet || !process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
   const bar = new SingleBar({
-    format: `${label} [{bar}] {value}/{total} ${unit} | {eta_formatted} left`,
+    format: `${label} [{bar}] {value}/{total} ${unit} | {left} left`,
     hideCursor: true,
     stream: process.stderr,
   });
-  let started = false;
+  let startedAt: number | null = null;
   return {
     update: (value, total) => {
-      if (!started) bar.start(total, 0);
-      started = true;
+      if (startedAt === null) bar.start(total, 0, { left: timeLeft(0, 0, total) });
+      startedAt ??= performance.now();
       bar.setTotal(total);
-      bar.update(value);
+      bar.update(value, { left: timeLeft(performance.now() - startedAt, value, total) });
     },
     stop: () => {
-      if (started) bar.stop();
+      if (startedAt !== null) bar.stop();
     },
   };
+}
+
+/** Time that the rest takes at the pace so far, such as `2 min 5 s`; `?` as long as there is no pace. */
+export function timeLeft(elapsedMs: number, done: number, total: number): string {
+  if (!(elapsedMs > 0) || !(done > 0)) return '?';
+  const seconds = Math.ceil(((elapsedMs / done) * Math.max(0, total - done)) / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 function capitalise(text: string): string {

@@ -133,7 +133,7 @@ describe('molmo-motion replay', () => {
     await truncate(file('cut.mcap'), 5_000_000);
     const ended = await run(['replay', file('cut.mcap'), '--out', file('cut')]);
     expect(ended.code).toBe(0);
-    expect(ended.err).toContain('cut off at byte 5000000');
+    expect(ended.out).toContain('cut off at byte 5000000');
     expect(
       JSON.parse(await readFile(file('cut', 'report.json'), 'utf8')).problems.map((p: { code: string }) => p.code),
     ).toContain('mcap.truncated');

@@ -62,6 +62,7 @@ const policy = (...more: string[]): ReturnType<typeof run> =>
     file('observation.json'),
     '--out',
     file('policy.json'),
+    '--overwrite',
     ...more,
   ]);
 
@@ -173,7 +174,7 @@ describe('molmo-motion bench --bundle', () => {
 describeShared('with recordings', 'golden/molmospaces', () => {
   const rollout = sharedPath('golden', 'molmospaces', 'val', 'house_8', 'trajectories_batch_1_of_2.h5');
   const replay = (...more: string[]): ReturnType<typeof run> =>
-    run(['replay', rollout, '--out', file('replayed'), '--duration', '0.8', '--json', ...more]);
+    run(['replay', rollout, '--out', file('replayed'), '--overwrite', '--duration', '0.8', '--json', ...more]);
 
   it('replay plans at every window, and compares with the recorded actions', async () => {
     const ended = await replay('--policy-bundle', file('policy'));
@@ -197,7 +198,8 @@ describeShared('with recordings', 'golden/molmospaces', () => {
       'replay',
       other,
       '--out',
-      file('replayed'),
+      file('replayed-other'),
+      '--overwrite',
       '--duration',
       '0.3',
       '--policy-bundle',
@@ -216,7 +218,7 @@ describeShared('with recordings', 'golden/molmospaces', () => {
       2,
       /has no camera "wirst_camera" \(it has: exo_camera_1, wrist_camera\)/,
     );
-    expectOneError(await run(['replay', other, '--out', file('replayed'), '--gate', '0.1']), 2, /--gate keeps chunks/);
+    expectOneError(await run(['replay', other, '--out', file('gated'), '--gate', '0.1']), 2, /--gate keeps chunks/);
     const swapped = await run([...args, '--policy-camera', 'wrist_camera=droid_shoulder_light_randomization']);
     expect(swapped.code).toBe(0);
   });

@@ -41,6 +41,7 @@ describeShared('molmo-motion plan', 'real/clips', () => {
       file('grasp.json'),
       '--out',
       file('plan.json'),
+      '--overwrite',
       ...more,
     ]);
 

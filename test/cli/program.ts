@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 
 /** The built program, as its user starts it. */
-const PROGRAM = path.resolve(import.meta.dirname, '../../bin/molmo-motion.js');
+export const PROGRAM = path.resolve(import.meta.dirname, '../../bin/molmo-motion.js');
 export interface Ended {
   readonly code: number | null;
   readonly out: string;

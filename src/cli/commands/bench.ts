@@ -2,16 +2,16 @@ import { Command } from 'commander';
 import { ConfigurationError } from '../../core/errors.js';
 import { loadArm } from '../../files/arm-file.js';
 import { loadSceneConfig } from '../../simulator/scene.js';
-import { writeAtomically } from '../../files/atomic-file.js';
 import { countingNumber, positiveNumber } from '../arguments.js';
 import { benchBundle, type BundleFigures } from '../benchmarks/bundle.js';
 import { benchLimiter } from '../benchmarks/limiter.js';
-import { benchSimulator } from '../benchmarks/simulator.js';
+import { benchSimulator, type Pace } from '../benchmarks/simulator.js';
 import { openEpisodeModels } from '../episode-models.js';
+import { reportResult } from '../json-report.js';
 import { DEFAULT_STEPS } from '../forecasters.js';
 import { benchReplay } from '../benchmarks/replay.js';
 import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
-import { say, toJson } from '../terminal.js';
+import { print } from '../terminal.js';
 
 interface BundleBenchCommandOptions extends ModelCommandOptions {
   readonly bundle?: string;
@@ -45,7 +45,7 @@ export function benchCommand(): Command {
         countingNumber,
         DEFAULT_TOKENS,
       )
-      .option('--json <file>', 'write the figures of any of these as JSON too'),
+      .option('--json <file>', 'write the figures of any of these as JSON too; - for stdout, in place of the text'),
   )
     .action(runBundle)
     .addCommand(replayBench())
@@ -67,26 +67,23 @@ async function runBundle(options: BundleBenchCommandOptions): Promise<void> {
     queries: options.queries,
     maxNewTokens: options.maxNewTokens,
   });
-  await writeFigures(options.json, figures);
-  show(figures);
-}
-
-async function writeFigures(file: string | undefined, figures: unknown): Promise<void> {
-  if (file !== undefined) await writeAtomically(file, `${toJson(figures)}\n`);
+  await reportResult(options.json, figures, () => {
+    show(figures);
+  });
 }
 
 function show(figures: BundleFigures): void {
   const { warm_ms: warm, timer_jitter_ms: jitter, calibration } = figures;
   const ms = (value: number): string => `${value.toFixed(1)} ms`;
-  say(
+  print(
     `${figures.task}, ${figures.type} weights, on ${figures.provider}${figures.tokens === null ? '' : `, ${figures.tokens} tokens an answer`}`,
   );
-  say(`loaded in ${ms(figures.load_ms)}, first query ${ms(figures.first_ms)}, peak memory ${figures.peak_rss_mb} MB`);
-  say(`warm, ${figures.queries} queries: p50 ${ms(warm.p50)}, p95 ${ms(warm.p95)}, p99 ${ms(warm.p99)}`);
-  say(
+  print(`loaded in ${ms(figures.load_ms)}, first query ${ms(figures.first_ms)}, peak memory ${figures.peak_rss_mb} MB`);
+  print(`warm, ${figures.queries} queries: p50 ${ms(warm.p50)}, p95 ${ms(warm.p95)}, p99 ${ms(warm.p99)}`);
+  print(
     `15 Hz timer of the main thread meanwhile, late by: p50 ${ms(jitter.p50)}, p99 ${ms(jitter.p99)}, most ${ms(jitter.max)} (${jitter.ticks} ticks)`,
   );
-  say(
+  print(
     `1024x1024x1024 float32 product: ${ms(calibration.matmul_1024_ms)}; a query is ${(warm.p50 / calibration.matmul_1024_ms).toFixed(2)} of these`,
   );
 }
@@ -102,8 +99,9 @@ function replayBench(): Command {
     .action(async (_: unknown, command: Command) => {
       const { seconds, rate, raw, json } = command.optsWithGlobals<ReplayBenchOptions>();
       const figures = await benchReplay({ seconds, rateHz: rate, compressed: !raw });
-      await writeFigures(json, figures);
-      for (const [name, value] of Object.entries(figures)) say(`${name}: ${String(value)}`);
+      await reportResult(json, figures, () => {
+        for (const [name, value] of Object.entries(figures)) print(`${name}: ${String(value)}`);
+      });
     });
 }
 
@@ -121,11 +119,12 @@ function limiterBench(): Command {
     .action(async (_: unknown, command: Command) => {
       const { arm, commands, json } = command.optsWithGlobals<LimiterBenchOptions>();
       const figures = benchLimiter(await loadArm(arm), commands);
-      await writeFigures(json, figures);
       const { mean, p99, max } = figures.call_us;
-      say(
-        `${figures.arm}: ${figures.commands_per_second} commands per second; a call takes ${mean} us (p99 ${p99}, most ${max})`,
-      );
+      await reportResult(json, figures, () => {
+        print(
+          `${figures.arm}: ${figures.commands_per_second} commands per second; a call takes ${mean} us (p99 ${p99}, most ${max})`,
+        );
+      });
     });
 }
 
@@ -155,16 +154,21 @@ function simulatorBench(): Command {
         model: { provider: 'cpu' },
       });
       const figures = await benchSimulator(fr3, config, scenes, models);
-      await writeFigures(json, figures);
-      for (const [what, { simulated_s: s, wall_s: wall, times_real_time: times, succeeded, step_ms: ms }] of [
-        ['expert', figures.expert],
-        ['recording', figures.recording],
-        ['closed loop', figures.closed_loop],
-      ] as const) {
-        const parts = Object.entries(ms).map(([name, value]) => `${name.replace('_', ' ')} ${value} ms`);
-        say(
-          `${what}: ${s.toFixed(0)} s in ${wall.toFixed(1)} s, ${times.toFixed(2)} times real time, ${succeeded} of ${scenes} objects in place; a control step takes ${parts.join(', ')}`,
-        );
-      }
+      await reportResult(json, figures, () => {
+        showPace('expert', figures.expert, scenes);
+        showPace('recording', figures.recording, scenes);
+        showPace('closed loop', figures.closed_loop, scenes);
+      });
     });
+}
+
+function showPace(
+  what: string,
+  { simulated_s: s, wall_s: wall, times_real_time: times, succeeded, step_ms: ms }: Pace,
+  scenes: number,
+): void {
+  const parts = Object.entries(ms).map(([name, value]) => `${name.replace('_', ' ')} ${value} ms`);
+  print(
+    `${what}: ${s.toFixed(0)} s in ${wall.toFixed(1)} s, ${times.toFixed(2)} times real time, ${succeeded} of ${scenes} objects in place; a control step takes ${parts.join(', ')}`,
+  );
 }

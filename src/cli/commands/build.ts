@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
-import { readFileSync } from 'node:fs';
 import { buildBundle } from '../../builder/build.js';
 import { TASKS, type Task } from '../../builder/checkpoint/description.js';
 import { BUILD_TYPES, type BuildType } from '../../builder/weights/weights.js';
 import type { PolicyInput } from '../../inference/model-input.js';
 import { interruptible } from '../interruption.js';
+import { packageFacts } from '../package-facts.js';
 import { byteBar, say } from '../terminal.js';
 
 interface BuildCommandOptions {
@@ -22,7 +22,7 @@ export function buildCommand(): Command {
     .description('make a model bundle (ONNX graphs, weights, tokenizer, description) from a checkpoint, without Python')
     .requiredOption('--checkpoint <dir>', 'config.yaml and model.pt, or config.json and safetensors')
     .addOption(new Option('--task <task>', 'what the bundle is for').choices(TASKS).makeOptionMandatory())
-    .requiredOption('--out <dir>', 'folder of the bundle; an earlier bundle there is replaced')
+    .requiredOption('--out <dir>', 'folder of the bundle')
     .option('--tokenizer <dir>', 'folder with tokenizer.json; needed for native checkpoints, which only name theirs')
     .addOption(
       new Option('--dtype <type>', 'of the weights; int4 quantises the language model only')
@@ -42,9 +42,6 @@ export function buildCommand(): Command {
     )
     .action(async (options: BuildCommandOptions) => {
       const bar = byteBar('build');
-      const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-        version: string;
-      };
       const description = await interruptible((signal) =>
         buildBundle({
           checkpoint: options.checkpoint,
@@ -54,7 +51,7 @@ export function buildCommand(): Command {
           tokenizer: options.tokenizer,
           cameras: options.cameras?.split(','),
           actions: options.actions,
-          builtBy: `molmo_motion_planner ${version}`,
+          builtBy: `molmo_motion_planner ${packageFacts().version}`,
           onProgress: bar.update,
           signal,
         }),

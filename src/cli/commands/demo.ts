@@ -15,14 +15,18 @@ import { jointTracesSvg } from '../../visualization/joint-traces.js';
 import { planPicturePng } from '../../visualization/plan-picture.js';
 import { cameraName, countingNumber, episodeCount, wholeNumber } from '../arguments.js';
 import { openEpisodeModels, type EpisodeModels } from '../episode-models.js';
+import { removeEarlierResults } from '../earlier-results.js';
 import { forecastOverlay } from '../forecast-overlay.js';
 import { EXIT } from '../exit-codes.js';
 import { DEFAULT_STEPS } from '../forecasters.js';
 import { interruptible } from '../interruption.js';
 import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
 import { makeFolder } from '../output-folder.js';
-import { printJson, say, toJson } from '../terminal.js';
+import { print, printJson, say, toJson } from '../terminal.js';
 import { DEFAULT_EPISODE } from './evaluate-episodes.js';
+
+/** Of a demo: with `--overwrite`, episodes of an earlier one do not stay beside the new report. */
+const EARLIER_RESULTS = /^(episode_\d+\.mcap|report\.html|report\.json)$/;
 
 interface DemoOptions extends ModelCommandOptions {
   readonly out: string;
@@ -89,6 +93,7 @@ async function run(options: DemoOptions): Promise<void> {
   const sections: EpisodeSection[] = [];
   const began = performance.now();
   try {
+    await removeEarlierResults(out, EARLIER_RESULTS);
     await interruptible(async (signal) => {
       for (let i = 0; i < episodes; i++) {
         const { result, section } = await episode(seed + i, arm, config, models, options, signal);
@@ -111,7 +116,7 @@ async function run(options: DemoOptions): Promise<void> {
     episodesPage('molmo_motion_planner: the demo', summary, sections),
   );
   if (options.json) printJson(report);
-  say(summary);
+  else print(summary);
   say(`look at ${path.join(out, 'report.html')}; open ${path.join(out, 'episode_*.mcap')} in Foxglove or Lichtblick`);
   if (succeeded < episodes) process.exitCode = EXIT.failed;
 }

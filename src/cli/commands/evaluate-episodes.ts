@@ -30,7 +30,7 @@ import { DEFAULT_STEPS } from '../forecasters.js';
 import { interruptible } from '../interruption.js';
 import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
 import { makeFolder } from '../output-folder.js';
-import { countBar, printTable, say, toJson } from '../terminal.js';
+import { countBar, print, printTable, toJson } from '../terminal.js';
 
 interface EvaluateEpisodesOptions extends ModelCommandOptions {
   readonly count: number;
@@ -193,20 +193,20 @@ function show({
     ],
   );
   const number = (value: number | null, digits: number): string => value?.toFixed(digits) ?? '-';
-  say(
+  print(
     `forecasts of the held object: ADE ${number(error.ADE, 4)} m, FDE ${number(error.FDE, 4)} m from where its points then went`,
   );
-  say(`${latency.chunks} chunks: p50 ${number(latency.p50, 1)} ms, p95 ${number(latency.p95, 1)} ms`);
+  print(`${latency.chunks} chunks: p50 ${number(latency.p50, 1)} ms, p95 ${number(latency.p95, 1)} ms`);
   const limited = Object.entries(limiter.limited).map(([reason, times]) => `${reason} ${times}`);
-  say(
+  print(
     `${limiter.commands} commands, ${limiter.holds} of them holding; joints limited: ${limited.join(', ') || 'never'}; ${limiter.stops} stops`,
   );
-  say(
+  print(
     `${report.simulated_s.toFixed(0)} s simulated in ${report.wall_s.toFixed(0)} s (${number(report.times_real_time, 2)} times real time)`,
   );
   for (const { seed, failure } of report.episodes)
-    if (failure) say(`seed ${seed}: ${failure.code}: ${failure.message}`);
-  for (const [code, times] of Object.entries(failures)) say(`failed by ${code}: ${times}`);
+    if (failure) print(`seed ${seed}: ${failure.code}: ${failure.message}`);
+  for (const [code, times] of Object.entries(failures)) print(`failed by ${code}: ${times}`);
 }
 
 /** Words are not folders; one that is no word is refused where it is opened. */

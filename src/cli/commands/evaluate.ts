@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
 import { evaluatePredictions, type PredictionsReport } from '../../evaluation/predictions.js';
 import type { MetricVariant } from '../../evaluation/metrics.js';
-import { writeAtomically } from '../../files/atomic-file.js';
 import { evaluateEpisodesCommand } from './evaluate-episodes.js';
 import { readText } from '../input-file.js';
-import { printTable, say, toJson } from '../terminal.js';
+import { reportResult } from '../json-report.js';
+import { printTable, say } from '../terminal.js';
 
 export function evaluateCommand(): Command {
   return new Command('evaluate')
@@ -22,20 +22,16 @@ function evaluatePredictionsCommand(): Command {
         .choices(['paper', 'released'])
         .default('paper'),
     )
-    .option('--json <file>', 'write the result; - for stdout')
+    .option('--json <file>', 'write the result as JSON too; - for stdout, in place of the table')
     .action(run);
 }
 
 async function run(file: string, options: { readonly variant: MetricVariant; readonly json?: string }): Promise<void> {
   const report = evaluatePredictions(await readText(file), options.variant);
   // The pooled values stand on top, as the published script prints them.
-  const json = `${toJson({ ...report.pooled, ...report })}\n`;
-  if (options.json === '-') {
-    process.stdout.write(json);
-    return;
-  }
-  if (options.json !== undefined) await writeAtomically(options.json, json);
-  show(report);
+  await reportResult(options.json, { ...report.pooled, ...report }, () => {
+    show(report);
+  });
 }
 
 function show(report: PredictionsReport): void {

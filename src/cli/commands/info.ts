@@ -6,7 +6,7 @@ import { openRecording } from '../../recordings/open-recording.js';
 import { ProblemLog, type RecordedMessage, type Recording } from '../../recordings/recording.js';
 import { wholeNumber } from '../arguments.js';
 import { interruptible } from '../interruption.js';
-import { printJson, printTable, progressBar, say } from '../terminal.js';
+import { print, printJson, printTable, progressBar } from '../terminal.js';
 import { examineMessage, messageOf } from './examine-message.js';
 
 interface TopicFacts {
@@ -143,7 +143,7 @@ function stampOf({ content, type }: RecordedMessage): Nanoseconds | null {
 }
 
 function show(facts: RecordingFacts): void {
-  say(`${facts.path}: ${facts.kind}, ${facts.messages} messages, ${facts.duration_s.toFixed(3)} s`);
+  print(`${facts.path}: ${facts.kind}, ${facts.messages} messages, ${facts.duration_s.toFixed(3)} s`);
   printTable(
     ['topic', 'type', 'messages', 'Hz', ''],
     facts.topics.map(({ topic, type, count, rate_hz, usable }) => [
@@ -155,12 +155,12 @@ function show(facts: RecordingFacts): void {
     ]),
   );
   for (const { camera, color, depth } of facts.cameras)
-    say(`camera ${camera}: ${color}${depth === null ? ', without depth' : ` with ${depth}`}`);
-  if (facts.instruction !== null) say(`instruction: ${facts.instruction}`);
+    print(`camera ${camera}: ${color}${depth === null ? ', without depth' : ` with ${depth}`}`);
+  if (facts.instruction !== null) print(`instruction: ${facts.instruction}`);
   if (facts.point_tracks)
-    say(
+    print(
       `point tracks: ${facts.point_tracks.points} points over ${facts.point_tracks.frames} frames, seen by ${facts.point_tracks.camera}`,
     );
-  for (const { message, count } of facts.problems) say(`problem${count > 1 ? `, ${count} times` : ''}: ${message}`);
-  if (facts.problems.length === 0) say('no problem found');
+  for (const { message, count } of facts.problems) print(`problem${count > 1 ? `, ${count} times` : ''}: ${message}`);
+  if (facts.problems.length === 0) print('no problem found');
 }

@@ -5,7 +5,7 @@ import { describeError, InputError } from '../../core/errors.js';
 import { bundleFiles, openBundle, sha256Of, type BundleDescription } from '../../inference/bundle.js';
 import { modelFacts, type ModelFacts, type PortFacts } from '../../onnx/model-facts.js';
 import { interruptible } from '../interruption.js';
-import { byteBar, printJson, printTable, say } from '../terminal.js';
+import { byteBar, print, printJson, printTable } from '../terminal.js';
 
 interface FileFacts {
   readonly file: string;
@@ -104,7 +104,7 @@ function show({
   ...rest
 }: BundleFacts): void {
   const { vision, language, actionExpert, trajectoryExpert } = rest.architecture;
-  say(
+  print(
     `${bundle}: ${task}, ${type} weights, of a ${provenance.layout} checkpoint (${provenance.checkpoint}), by ${provenance.builtBy}`,
   );
   printTable(
@@ -121,31 +121,31 @@ function show({
     ['', 'name', 'type', 'shape'],
     [...inputs.map((input) => port('input', input)), ...outputs.map((output) => port('output', output))],
   );
-  say(
+  print(
     `vision: ${vision.blocks} blocks of width ${vision.width}, ${vision.cropSize.join('x')} pixels in patches of ${vision.patchSize}`,
   );
-  say(
+  print(
     `language: ${language.layers} layers of width ${language.width}, ${language.heads} heads (${language.kvHeads} of keys and values), ${language.vocabulary} words, at most ${language.maxLength} tokens`,
   );
   if (actionExpert)
-    say(
+    print(
       `action expert: ${actionExpert.blocks} blocks of width ${actionExpert.width}, ${actionExpert.horizon} steps of ${actionExpert.actionSize} values, ${actionExpert.flowSteps} Euler steps`,
     );
   if (trajectoryExpert)
-    say(
+    print(
       `trajectory expert: ${trajectoryExpert.blocks} blocks of width ${trajectoryExpert.width}, ${trajectoryExpert.points} points over ${trajectoryExpert.horizon} steps`,
     );
-  say(
+  print(
     `weights: ${Object.entries(weights)
       .map(([name, elements]) => `${(elements / 1e6).toFixed(2)} M ${name}`)
       .join(', ')}`,
   );
-  say(
+  print(
     `operators: ${Object.entries(operators)
       .map(([name, count]) => `${count} ${name}`)
       .join(', ')}`,
   );
-  say(
+  print(
     `opsets: ${Object.entries(opsets)
       .map(([name, version]) => `${name} ${version}`)
       .join(', ')}`,

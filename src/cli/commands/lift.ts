@@ -14,7 +14,7 @@ import { checkImageSize } from '../../sensing/camera-info.js';
 import { clicks, pointCount, positiveNumber, wholeNumber } from '../arguments.js';
 import { EXIT } from '../exit-codes.js';
 import { readBytes, readText } from '../input-file.js';
-import { say, toJson } from '../terminal.js';
+import { complain, say, toJson } from '../terminal.js';
 
 interface LiftCommandOptions {
   readonly color: string;
@@ -75,8 +75,9 @@ async function run(options: LiftCommandOptions): Promise<void> {
     `${toJson({ points: points.map(({ pixel: at, position, refused }) => ({ pixel: at, xyz_m: position, ...(refused !== undefined && { refused }) })) })}\n`,
   );
   const lifted = points.filter(({ position }) => position !== null).length;
-  for (const { refused } of points) if (refused !== undefined) say(`refused: ${refused}`);
-  say(`${lifted} of ${points.length} points lifted, written to ${options.out}`);
+  const tell = lifted === 0 ? complain : say;
+  for (const { refused } of points) if (refused !== undefined) tell(`refused: ${refused}`);
+  tell(`${lifted} of ${points.length} points lifted, written to ${options.out}`);
   if (lifted === 0) process.exitCode = EXIT.input;
 }
 

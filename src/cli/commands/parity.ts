@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander';
 import { BUILD_TYPES, type BuildType } from '../../builder/weights/weights.js';
-import { writeAtomically } from '../../files/atomic-file.js';
 import type { Comparison } from '../../parity/comparison.js';
 import { runCases } from '../../parity/run-cases.js';
 import { EXIT } from '../exit-codes.js';
+import { reportResult } from '../json-report.js';
 import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
-import { printTable, say, toJson } from '../terminal.js';
+import { print, printTable, say } from '../terminal.js';
 
 interface ParityCommandOptions extends ModelCommandOptions {
   readonly dtype: BuildType;
@@ -25,7 +25,7 @@ export function parityCommand(): Command {
         '--tokenizer <dir>',
         'tokenizer of native checkpoints (default: the folder tokenizer-small above the case)',
       )
-      .option('--json <file>', 'write the rows as JSON too'),
+      .option('--json <file>', 'write the rows as JSON too; - for stdout, in place of the table'),
   )
     .addHelpText(
       'after',
@@ -47,6 +47,13 @@ async function run(folders: readonly string[], options: ParityCommandOptions): P
       )),
     );
   }
+  await reportResult(options.json, rows, () => {
+    show(rows);
+  });
+  if (rows.some(({ verdict }) => verdict === 'fail')) process.exitCode = EXIT.input;
+}
+
+function show(rows: readonly Comparison[]): void {
   printTable(
     ['case', 'stage', 'max abs difference', 'tolerance', 'verdict'],
     rows.map((row) => [
@@ -57,9 +64,7 @@ async function run(folders: readonly string[], options: ParityCommandOptions): P
       row.note === undefined ? row.verdict : `${row.verdict}: ${row.note.slice(0, 90)}`,
     ]),
   );
-  if (options.json !== undefined) await writeAtomically(options.json, `${toJson(rows)}\n`);
-  say(summary(rows));
-  if (rows.some(({ verdict }) => verdict === 'fail')) process.exitCode = EXIT.input;
+  print(summary(rows));
 }
 
 function summary(rows: readonly Comparison[]): string {

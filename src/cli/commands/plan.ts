@@ -16,7 +16,7 @@ import { planPicturePng } from '../../visualization/plan-picture.js';
 import { notNegative, positiveNumber, wholeNumber } from '../arguments.js';
 import { EXIT } from '../exit-codes.js';
 import { readText } from '../input-file.js';
-import { say, toJson } from '../terminal.js';
+import { complain, say, toJson } from '../terminal.js';
 
 interface PlanCommandOptions {
   readonly forecast: string;
@@ -114,7 +114,7 @@ async function run(options: PlanCommandOptions): Promise<void> {
     // What was asked for is still worth a look.
     if (options.image !== undefined)
       await writeAtomically(options.image, await picture(scene, [], `${arm.name}, refused`));
-    say(`refused, written to ${options.out}: ${message} (${remedy})`);
+    complain(`refused, written to ${options.out}: ${message} (${remedy})`);
     process.exitCode = EXIT.input;
   }
 }

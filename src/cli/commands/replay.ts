@@ -36,7 +36,7 @@ import type { Recording } from '../../recordings/recording.js';
 import { forecastOverlay } from '../forecast-overlay.js';
 import { interruptible } from '../interruption.js';
 import { makeFolder } from '../output-folder.js';
-import { printJson, progressBar, say, toJson } from '../terminal.js';
+import { print, printJson, progressBar, say, toJson } from '../terminal.js';
 
 export interface ReplayCommandOptions extends ModelCommandOptions {
   readonly forecastBundle?: string;
@@ -258,39 +258,39 @@ async function replayInto(
 
 function summarize(report: ReplayReport, out: string): void {
   const { sensing, grounding, forecasting, planning } = report.stages;
-  say(
+  print(
     `${report.messages.total} messages, ${report.duration_s.toFixed(1)} s recorded, ${report.wall_s.toFixed(1)} s computed (${report.times_real_time.toFixed(0)} times real time)`,
   );
-  say(
+  print(
     `${sensing.frames} pictures, ${grounding.queries} groundings, ${forecasting.forecasts} forecasts by ${report.forecaster}`,
   );
   const { paper } = report.metrics ?? {};
   if (paper)
-    say(
+    print(
       `against the truth (${report.metrics!.forecasts_scored} forecasts): ADE ${metres(paper.ADE)}, FDE ${metres(paper.FDE)}, PWT ${paper.PWT?.toFixed(3) ?? '-'}`,
     );
-  if (planning.chunks > 0) say(`${planning.chunks} chunks planned`);
+  if (planning.chunks > 0) print(`${planning.chunks} chunks planned`);
   if (report.policy) {
     const { chunks, arm_error_rad: all, executed_arm_error_rad: executed, gripper_agreement: gripper } = report.policy;
-    say(
+    print(
       `against the recorded actions (${chunks} chunks): arm off by ${executed.mean.toFixed(4)} rad on average where executed (most ${executed.max.toFixed(4)}), ${all.mean.toFixed(4)} over whole chunks; gripper the same in ${(100 * gripper).toFixed(1)} %`,
     );
   }
   if (report.agreement)
-    say(
+    print(
       `policy and forecast: ${metres(report.agreement.mean_m)} apart on average, ${metres(report.agreement.max_m)} at most`,
     );
   if (report.execution) showExecution(report.execution);
   for (const { stage, message, count, remedy } of report.refusals)
-    say(`refused by ${stage}, ${count} times: ${message} (${remedy})`);
+    print(`refused by ${stage}, ${count} times: ${message} (${remedy})`);
   for (const { message, count } of report.problems)
-    say(`problem in the recording${count > 1 ? `, ${count} times` : ''}: ${message}`);
+    print(`problem in the recording${count > 1 ? `, ${count} times` : ''}: ${message}`);
   if (report.camera === null) {
-    say(
+    print(
       'no camera was found: a colour image topic needs a CameraInfo topic beside it (.../image_raw and .../camera_info)',
     );
   } else if (forecasting.forecasts === 0 && planning.chunks === 0 && report.refusals.length === 0) {
-    say(
+    print(
       'no forecast was made: nothing says which object is meant. Give --click CAMERA:X,Y, or a recording with point tracks',
     );
   }
@@ -303,15 +303,15 @@ function metres(value: number | null): string {
 
 function showExecution(execution: ExecutionReport): void {
   const { arm, mode, commands, holds, overruns, chunks, slack_s: slack, command_error_rad: error, stops } = execution;
-  say(
+  print(
     `executed on the ${arm}, ${mode}: ${commands} commands of ${chunks} chunks, ${holds} holds, ${overruns} overruns${slack ? `, ${slack.least.toFixed(2)} s slack at least` : ''}`,
   );
   if (error)
-    say(
+    print(
       `against the recorded commands: off by ${error.mean.toFixed(4)} rad on average, ${error.max.toFixed(4)} at most`,
     );
   const limited = execution.limited.map((reasons) => Object.values(reasons).reduce((sum, n) => sum + n, 0));
-  if (limited.some((n) => n > 0)) say(`commands limited, joint by joint: ${limited.join(', ')}`);
-  if (execution.start_refused !== null) say(`not started: ${execution.start_refused}`);
-  for (const { at_s: at, message, remedy } of stops) say(`stopped at ${at.toFixed(2)} s: ${message} (${remedy})`);
+  if (limited.some((n) => n > 0)) print(`commands limited, joint by joint: ${limited.join(', ')}`);
+  if (execution.start_refused !== null) print(`not started: ${execution.start_refused}`);
+  for (const { at_s: at, message, remedy } of stops) print(`stopped at ${at.toFixed(2)} s: ${message} (${remedy})`);
 }
