@@ -1,4 +1,9 @@
 import type { MessageType } from '../bus/messages.js';
+import { ConfigurationError } from '../core/errors.js';
+import type { PictureFacts } from '../sensing/picture-facts.js';
+import { depthOf } from './depth-topic.js';
+import { ambiguousCamera, preferredTransports, type ImageType, type PictureTopic } from './picture-topic.js';
+import { cameraNameOf, isRectified, namesDepth, namesOtherMeasurement, pictureName } from './picture-name.js';
 
 /** Where one camera's messages are. */
 export interface CameraTopics {
@@ -10,89 +15,120 @@ export interface CameraTopics {
   readonly rectified: boolean;
 }
 
-export type ImageType = 'sensor_msgs/msg/Image' | 'sensor_msgs/msg/CompressedImage';
-
-interface Topic {
+/** A topic of a recording or of a graph. What is not known is left out. */
+export interface Topic {
   readonly topic: string;
   readonly type: string;
+  /** Messages on it; a topic without any is as good as none. */
+  readonly count?: number;
+  readonly picture?: PictureFacts;
 }
 
-const TRANSPORTS = /\/(compressed|compressedDepth|ffmpeg|theora)$/;
-/** Where the camera's own name ends and the name of the picture begins. */
-const PICTURE =
-  /\/(color|colour|rgb|image|image_raw|image_rect|image_color|left|right|depth|aligned_depth_to_color|camera_info)(?!_?camera)(\/|_|$)/;
+/** What the configuration says of one camera, `cameras.NAME`; what it leaves out is found. */
+export interface ChosenCamera {
+  readonly color?: string | undefined;
+  /** Null for a camera whose depth is not to be used. */
+  readonly depth?: string | null | undefined;
+  readonly info?: string | undefined;
+}
 
 /**
- * Cameras among the topics of a recording or graph: every colour image with a CameraInfo beside it, and the depth image nearest to it by name.
- * Follows the names of the RealSense and ZED drivers and of image_transport; a raw topic is preferred to its compressed twin.
+ * Cameras among the topics of a recording or graph: every colour picture with a CameraInfo beside it, and the depth picture that belongs to it.
+ * Pictures are told apart by their encoding where it is known, and by the names that drivers use where it is not. Depth belongs to the colour of its
+ * own namespace; of several, to the one of the same frame and size.
+ * @param chosen what the configuration says, by the camera's name.
+ * @throws InputError `camera.ambiguous` where two topics would do, with both and the line of the configuration that chooses; ConfigurationError
+ * `camera.topic` where a chosen topic is not there.
  */
-export function findCameras(topics: readonly Topic[]): readonly CameraTopics[] {
-  const images = topics.filter(
-    (t): t is { topic: string; type: ImageType } =>
-      t.type === 'sensor_msgs/msg/Image' || t.type === 'sensor_msgs/msg/CompressedImage',
-  );
+export function findCameras(
+  topics: readonly Topic[],
+  chosen: Readonly<Record<string, ChosenCamera>> = {},
+): readonly CameraTopics[] {
+  const alive = topics.filter(({ count }) => count !== 0);
   const infos = new Set(
-    topics.filter((t) => t.type === ('sensor_msgs/msg/CameraInfo' satisfies MessageType)).map((t) => t.topic),
+    alive.filter((t) => t.type === ('sensor_msgs/msg/CameraInfo' satisfies MessageType)).map((t) => t.topic),
   );
-  const preferred = withoutTwins(images);
-  const depths = preferred.filter(({ topic }) => isDepth(topic));
-  const names = new Set<string>();
-  return preferred
-    .filter(({ topic }) => !isDepth(topic))
-    .flatMap((color) => {
-      const base = color.topic.replace(TRANSPORTS, '');
-      const info = [`${parentOf(base)}/camera_info`, `${base}/camera_info`].find((candidate) => infos.has(candidate));
-      if (info === undefined) return [];
-      const depth = depthBeside(base, depths);
-      const camera = uniqueName(cameraName(base), names);
-      return [{ camera, color, info, depth, rectified: /rect/.test(base) }];
-    });
-}
-
-/** Of `x/image`, `x/image/compressed` and `x/image/compressedDepth` the raw one, else the first. */
-function withoutTwins(
-  images: readonly { topic: string; type: ImageType }[],
-): readonly { topic: string; type: ImageType }[] {
-  const byBase = new Map<string, { topic: string; type: ImageType }>();
-  for (const image of images) {
-    const base = image.topic.replace(TRANSPORTS, '');
-    const known = byBase.get(base);
-    if (!known || (known.type === 'sensor_msgs/msg/CompressedImage' && image.type === 'sensor_msgs/msg/Image'))
-      byBase.set(base, image);
+  const pictures = alive.flatMap((topic): readonly PictureTopic[] =>
+    topic.type === 'sensor_msgs/msg/Image' || topic.type === 'sensor_msgs/msg/CompressedImage'
+      ? [{ topic: topic.topic, type: topic.type, name: pictureName(topic.topic), picture: topic.picture ?? null }]
+      : [],
+  );
+  for (const [camera, { color, depth, info }] of Object.entries(chosen)) {
+    const known = pictures.map(({ topic }) => topic);
+    if (color !== undefined) requireTopic(`cameras.${camera}.color`, color, known);
+    if (depth !== undefined && depth !== null) requireTopic(`cameras.${camera}.depth`, depth, known);
+    if (info !== undefined) requireTopic(`cameras.${camera}.info`, info, [...infos]);
   }
-  return [...byBase.values()];
+  const depths = pictures.filter(isDepth);
+  const taken = new Set(Object.values(chosen).map(({ color }) => color));
+  const found = preferredTransports(pictures.filter(isColor), 'color')
+    .filter(({ topic }) => !taken.has(topic))
+    .flatMap((color) => {
+      const name = cameraNameOf(color.name);
+      const info = chosen[name]?.info ?? infoBeside(color.name.base, infos);
+      // A camera whose colour the configuration chooses is not found a second time.
+      return info === undefined || chosen[name]?.color !== undefined ? [] : [{ name, color, info }];
+    });
+  refuseSameNames(found);
+  const named = Object.entries(chosen).flatMap(([name, { color: topic, info: given }]) => {
+    const color = pictures.find((picture) => picture.topic === topic);
+    const info = color && (given ?? infoBeside(color.name.base, infos));
+    if (color && info === undefined) throw noInfo(name, color.topic);
+    return color && info !== undefined ? [{ name, color, info }] : [];
+  });
+  return [...named, ...found].map(({ name, color, info }) => {
+    const choice = chosen[name]?.depth;
+    const depth =
+      choice === undefined ? depthOf(name, color, depths) : pictures.find((picture) => picture.topic === choice);
+    return {
+      camera: name,
+      color: { topic: color.topic, type: color.type },
+      info,
+      depth: depth ? { topic: depth.topic, type: depth.type } : null,
+      rectified: isRectified(color.name),
+    };
+  });
 }
 
-/** Depth of the same camera, one that says it is aligned first; whether it truly is shows in its frame when pictures come. */
-function depthBeside(
-  color: string,
-  depths: readonly { topic: string; type: ImageType }[],
-): { topic: string; type: ImageType } | null {
-  const own = depths.filter(({ topic }) => cameraName(topic.replace(TRANSPORTS, '')) === cameraName(color));
-  return own.find(({ topic }) => /aligned|registered/.test(topic)) ?? own[0] ?? null;
+function isDepth({ name, picture }: PictureTopic): boolean {
+  if (namesOtherMeasurement(name)) return false;
+  if (!picture) return namesDepth(name);
+  // Sixteen bits of grey are brightness, unless the name says that they are depth.
+  if (picture.encoding.startsWith('mono16')) return picture.content === 'depth' && namesDepth(name);
+  return picture.content === 'depth';
 }
 
-/** By the part that names the picture: a camera may be called depth_camera. */
-function isDepth(topic: string): boolean {
-  const base = topic.replace(TRANSPORTS, '');
-  return /depth/i.test(base.slice(PICTURE.exec(base)?.index ?? 0)) || topic.endsWith('/compressedDepth');
+function isColor({ name, picture }: PictureTopic): boolean {
+  // A picture of depth in false colours is neither.
+  return picture ? picture.content === 'color' && !namesDepth(name) : !namesDepth(name);
 }
 
-function cameraName(base: string): string {
-  const end = PICTURE.exec(base)?.index ?? base.length;
-  const parts = base.slice(0, end).split('/').filter(Boolean);
-  // RealSense repeats itself (/camera/camera) and ZED adds the node (/zed/zed_node).
-  const distinct = parts.filter((part, i) => part !== parts[i - 1] && !part.endsWith('_node'));
-  return distinct.join('_') || 'camera';
+function infoBeside(base: string, infos: ReadonlySet<string>): string | undefined {
+  const parent = base.slice(0, base.lastIndexOf('/'));
+  return [`${parent}/camera_info`, `${base}/camera_info`].find((candidate) => infos.has(candidate));
 }
 
-function uniqueName(name: string, names: Set<string>): string {
-  let unique = name;
-  for (let i = 2; names.has(unique); i++) unique = `${name}_${i}`;
-  names.add(unique);
-  return unique;
+function refuseSameNames(found: readonly { readonly name: string; readonly color: PictureTopic }[]): void {
+  for (const { name } of found) {
+    const same = found.filter((other) => other.name === name).map(({ color }) => color.topic);
+    if (same.length > 1)
+      throw ambiguousCamera(`the camera "${name}" has ${same.length} colour pictures`, same, `cameras.${name}.color`);
+  }
 }
 
-function parentOf(topic: string): string {
-  return topic.slice(0, topic.lastIndexOf('/'));
+function requireTopic(line: string, topic: string, known: readonly string[]): void {
+  if (known.includes(topic)) return;
+  throw new ConfigurationError({
+    code: 'camera.topic',
+    message: `${line} is ${topic}, on which there are no messages (there are: ${known.join(', ') || 'none of this kind'})`,
+    remedy: 'name one of them',
+  });
+}
+
+function noInfo(camera: string, color: string): ConfigurationError {
+  return new ConfigurationError({
+    code: 'camera.topic',
+    message: `no CameraInfo lies beside ${color}, the colour picture of the camera "${camera}"`,
+    remedy: `name its topic with a line in the configuration: cameras.${camera}.info: TOPIC`,
+  });
 }

@@ -2,9 +2,12 @@ import type { RecordedCommands } from '../core/action-chunk.js';
 import type { Nanoseconds } from '../core/time.js';
 import type { MessageType, MessageTypes } from '../bus/messages.js';
 import type { PointTracks } from '../core/point-tracks.js';
+import type { PictureFacts } from '../sensing/picture-facts.js';
 
-/** Something in a recording that could not be used; the rest of it is still delivered. */
+/** Something in a recording that could not be used, or that had to be assumed; the rest of it is still delivered. */
 export interface RecordingProblem {
+  /** A notice tells what was assumed, and nothing is lost by it; a problem is something that could not be used. */
+  readonly kind: 'problem' | 'notice';
   /** Stable, such as `mcap.truncated`. */
   readonly code: string;
   readonly message: string;
@@ -20,6 +23,8 @@ export interface RecordedTopic {
   readonly usable: boolean;
   /** The publisher kept its last messages for latecomers (transient_local); known where the recording says so. */
   readonly latched?: boolean | undefined;
+  /** Of a topic of pictures: what its first one is; left out where that is not known. */
+  readonly picture?: PictureFacts;
 }
 
 export interface RecordedMessage<T extends MessageType = MessageType> {
@@ -53,13 +58,23 @@ export interface Recording {
 
 /** Counts each kind of problem once, keeping the first message of its kind. */
 export class ProblemLog {
-  readonly #problems = new Map<string, { code: string; message: string; count: number }>();
+  readonly #problems = new Map<string, RecordingProblem & { count: number }>();
 
+  /** Something that could not be used. */
   add(code: string, message: string, subject = ''): void {
+    this.#count('problem', code, message, subject);
+  }
+
+  /** Something that was assumed. */
+  note(code: string, message: string, subject = ''): void {
+    this.#count('notice', code, message, subject);
+  }
+
+  #count(kind: RecordingProblem['kind'], code: string, message: string, subject: string): void {
     const key = `${code} ${subject}`;
     const known = this.#problems.get(key);
     if (known) known.count++;
-    else this.#problems.set(key, { code, message, count: 1 });
+    else this.#problems.set(key, { kind, code, message, count: 1 });
   }
 
   get list(): readonly RecordingProblem[] {

@@ -3,7 +3,7 @@ import { CancelledError, PlannerError } from '../../core/errors.js';
 import { fromTimeMessage, toSeconds, type Nanoseconds } from '../../core/time.js';
 import { findCameras } from '../../node/camera-topics.js';
 import { openRecording } from '../../recordings/open-recording.js';
-import { ProblemLog, type RecordedMessage, type Recording } from '../../recordings/recording.js';
+import { ProblemLog, type RecordedMessage, type Recording, type RecordingProblem } from '../../recordings/recording.js';
 import { wholeNumber } from '../arguments.js';
 import { interruptible } from '../interruption.js';
 import { print, printJson, printTable, progressBar } from '../terminal.js';
@@ -32,7 +32,7 @@ interface RecordingFacts {
   }[];
   readonly instruction: string | null;
   readonly point_tracks: { readonly camera: string; readonly points: number; readonly frames: number } | null;
-  readonly problems: readonly { readonly code: string; readonly message: string; readonly count: number }[];
+  readonly problems: readonly RecordingProblem[];
 }
 
 export function infoCommand(): Command {
@@ -161,6 +161,7 @@ function show(facts: RecordingFacts): void {
     print(
       `point tracks: ${facts.point_tracks.points} points over ${facts.point_tracks.frames} frames, seen by ${facts.point_tracks.camera}`,
     );
-  for (const { message, count } of facts.problems) print(`problem${count > 1 ? `, ${count} times` : ''}: ${message}`);
+  for (const { kind, message, count } of facts.problems)
+    print(`${kind}${count > 1 ? `, ${count} times` : ''}: ${message}`);
   if (facts.problems.length === 0) print('no problem found');
 }

@@ -283,8 +283,8 @@ function summarize(report: ReplayReport, out: string): void {
   if (report.execution) showExecution(report.execution);
   for (const { stage, message, count, remedy } of report.refusals)
     print(`refused by ${stage}, ${count} times: ${message} (${remedy})`);
-  for (const { message, count } of report.problems)
-    print(`problem in the recording${count > 1 ? `, ${count} times` : ''}: ${message}`);
+  for (const { kind, message, count } of report.problems)
+    print(`${kind} in the recording${count > 1 ? `, ${count} times` : ''}: ${message}`);
   if (report.camera === null) {
     print(
       'no camera was found: a colour image topic needs a CameraInfo topic beside it (.../image_raw and .../camera_info)',

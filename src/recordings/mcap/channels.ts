@@ -1,13 +1,10 @@
-import { parse } from '@foxglove/rosmsg';
-import { parseRos2idl } from '@foxglove/ros2idl-parser';
-import type { MessageDefinition, MessageDefinitionField } from '@foxglove/message-definition';
 import type { MessageReader } from '@foxglove/rosmsg2-serialization';
 import type { McapTypes } from '@mcap/core';
 import { cdrReader } from '../../bus/cdr.js';
-import { definitionsOf, isKnownType } from '../../bus/definitions.js';
+import { isKnownType } from '../../bus/definitions.js';
 import type { MessageType } from '../../bus/messages.js';
-import { describeError } from '../../core/errors.js';
 import type { ProblemLog } from '../recording.js';
+import { readFileDefinition } from './message-definitions.js';
 
 /** How one channel's messages are read. */
 export interface ChannelReader {
@@ -34,54 +31,23 @@ export function channelReader(
   const latched = offered ? /durability: (transient_local|1)\b/.test(offered) : undefined;
   const base = { topic: channel.topic, typeName, latched, foreign: null };
   const skip = (why: string): ChannelReader => {
-    problems.add('mcap.channel', `topic ${channel.topic} is skipped: ${why}`, channel.topic);
+    problems.add(
+      'mcap.channel',
+      `messages on ${channel.topic} are skipped: ${why}`,
+      `${channel.topic} ${channel.messageEncoding} ${typeName}`,
+    );
     return { ...base, type: null };
   };
   if (channel.messageEncoding !== 'cdr')
-    return skip(`its messages are encoded as "${channel.messageEncoding}", not cdr`);
-  if (!schema) return skip('it has no schema');
+    return skip(`they are encoded as "${channel.messageEncoding}", and only cdr is read`);
+  if (!schema) return skip('their channel has no schema, so nothing tells their type');
   const name = typeName.includes('/msg/') ? typeName : typeName.replace('/', '/msg/');
   // Types that no stage reads are no fault of the file.
   if (!isKnownType(name)) return { ...base, type: null };
-  const text = new TextDecoder().decode(schema.data);
-  try {
-    const parsed = schema.encoding === 'ros2idl' ? parseRos2idl(text) : parse(text, { ros2: true });
-    // A .msg text leaves the message itself without a name.
-    const definitions = parsed.map((d) => (d.name === undefined ? { ...d, name } : d));
-    const same = sameLayout(definitions, definitionsOf(name), name);
-    return { ...base, type: name, foreign: same ? null : cdrReader(rooted(definitions, name)) };
-  } catch (error) {
-    return skip(`its ${schema.encoding} schema cannot be read (${describeError(error)})`);
-  }
-}
-
-const shortName = (name: string): string => name.replace('/msg/', '/');
-
-function find(definitions: readonly MessageDefinition[], name: string): MessageDefinition | undefined {
-  return definitions.find((d) => d.name !== undefined && shortName(d.name) === shortName(name));
-}
-
-/** The reader takes the one unnamed definition as the message. */
-function rooted(definitions: readonly MessageDefinition[], name: string): MessageDefinition[] {
-  const root = find(definitions, name);
-  if (!root) return [...definitions];
-  return [{ definitions: root.definitions }, ...definitions.filter((d) => d !== root)];
-}
-
-function sameLayout(a: readonly MessageDefinition[], b: readonly MessageDefinition[], name: string): boolean {
-  const fieldsOf = (definitions: readonly MessageDefinition[]): MessageDefinitionField[] | undefined =>
-    find(definitions, name)?.definitions.filter((field) => field.isConstant !== true);
-  const left = fieldsOf(a);
-  const right = fieldsOf(b);
-  if (left?.length !== right?.length || !left || !right) return false;
-  return left.every((field, i) => {
-    const other = right[i]!;
-    return (
-      field.name === other.name &&
-      shortName(field.type) === shortName(other.type) &&
-      (field.isArray ?? false) === (other.isArray ?? false) &&
-      field.arrayLength === other.arrayLength &&
-      (field.isComplex !== true || sameLayout(a, b, field.type))
-    );
-  });
+  const definition = readFileDefinition(schema, name);
+  if (definition.kind === 'unusable') return skip(definition.why);
+  if (definition.kind === 'foreign') return { ...base, type: name, foreign: cdrReader(definition.definitions) };
+  if (definition.assumed !== null)
+    problems.note('mcap.assumed-definition', `${channel.topic}: ${definition.assumed}`, channel.topic);
+  return { ...base, type: name };
 }

@@ -1,8 +1,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { McapStreamReader, type McapTypes } from '@mcap/core';
-import { InputError } from '../../core/errors.js';
+import { describeError, InputError } from '../../core/errors.js';
 import type { Nanoseconds } from '../../core/time.js';
+import { checkUnpackedSize } from './chunk-limits.js';
 import type { ChunkEntry } from './chunk-table.js';
 
 export interface RawMessage {
@@ -21,22 +22,39 @@ export interface ChunkContent {
 }
 
 const RECORD_HEADER = 9;
+/** A chunk record up to the name of its compression, and the length of its records behind that. */
+const CHUNK_HEADER = RECORD_HEADER + 40;
 
-/** @throws InputError `mcap.crc`, `mcap.compression` or `mcap.chunk` when the chunk's content cannot be trusted. */
+/**
+ * @throws InputError when the chunk's content cannot be trusted (`mcap.crc`, `mcap.compression`, `mcap.chunk`, `mcap.truncated`), or is larger than
+ * what is held in memory (`mcap.too-large`).
+ */
 export async function readChunk(
   handle: FileHandle,
   entry: ChunkEntry,
   decompress: McapTypes.DecompressHandlers,
 ): Promise<ChunkContent> {
+  const { size } = await handle.stat();
+  // The index of a damaged file may say anything; nothing is allocated before the file is known to hold it.
+  if (!(entry.offset >= 0 && entry.length >= RECORD_HEADER && entry.offset + entry.length <= size))
+    throw broken(entry, 'mcap.truncated', `would end at byte ${entry.offset + entry.length} of ${size}`);
+  checkUnpackedSize(`${entry.file}: the chunk at byte ${entry.offset}`, entry.length, BigInt(entry.length));
   // A buffer of its own for every chunk: messages borrow from it for as long as anyone keeps them.
   const bytes = Buffer.allocUnsafeSlow(entry.length);
   const { bytesRead } = await handle.read(bytes, 0, entry.length, entry.offset);
   if (bytesRead < entry.length)
     throw broken(entry, 'mcap.truncated', `ends after ${bytesRead} of ${entry.length} bytes`);
-  return parseRecords(entry.isChunkRecord ? openChunk(entry, bytes, decompress) : bytes, entry);
+  const records = entry.isChunkRecord ? openChunk(entry, bytes, decompress) : bytes;
+  try {
+    return parseRecords(records, entry);
+  } catch (cause) {
+    if (cause instanceof InputError) throw cause;
+    throw broken(entry, 'mcap.chunk', `holds a record that cannot be read (${describeError(cause)})`, cause);
+  }
 }
 
 function openChunk(entry: ChunkEntry, bytes: Buffer, decompress: McapTypes.DecompressHandlers): Uint8Array {
+  if (bytes.length < CHUNK_HEADER) throw broken(entry, 'mcap.chunk', 'is shorter than its header');
   const uncompressedSize = bytes.readBigUInt64LE(RECORD_HEADER + 16);
   const crc = bytes.readUInt32LE(RECORD_HEADER + 24);
   const nameLength = bytes.readUInt32LE(RECORD_HEADER + 28);
@@ -54,6 +72,7 @@ function openChunk(entry: ChunkEntry, bytes: Buffer, decompress: McapTypes.Decom
         'mcap.compression',
         `uses the compression "${compression}", which is not known (known: ${Object.keys(decompress).join(', ')})`,
       );
+    checkUnpackedSize(`${entry.file}: the chunk at byte ${entry.offset}`, records.length, uncompressedSize);
     try {
       records = handler(records, uncompressedSize);
     } catch (cause) {

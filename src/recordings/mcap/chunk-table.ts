@@ -3,10 +3,10 @@ import { open, stat } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { McapIndexedReader, type McapTypes } from '@mcap/core';
 import { loadDecompressHandlers } from '@mcap/support';
-import { FileHandleReadable } from '@mcap/nodejs';
 import { describeError, InputError } from '../../core/errors.js';
 import type { Nanoseconds } from '../../core/time.js';
 import type { ProblemLog } from '../recording.js';
+import { BoundedFile } from './bounded-file.js';
 
 /** A run of message records in a file: a chunk, or a stretch of an unchunked file. */
 export interface ChunkEntry {
@@ -19,6 +19,8 @@ export interface ChunkEntry {
   readonly end: Nanoseconds;
   /** Order in the file, which decides between equal log times. */
   readonly order: number;
+  /** Channels that the index places in the chunk; null where it does not tell. */
+  readonly channels: ReadonlySet<number> | null;
 }
 
 export interface ChunkTable {
@@ -44,9 +46,9 @@ export async function readChunkTable(file: string, problems: ProblemLog): Promis
   try {
     const indexed = await readIndex(file);
     if (indexed) return indexed;
-    problems.add('mcap.no-index', `${file} has no chunk index; it was scanned from the start`);
+    problems.note('mcap.no-index', `${file} has no chunk index; it was scanned from the start`);
   } catch (error) {
-    problems.add(
+    problems.note(
       'mcap.no-index',
       `${file} has no readable summary (${describeError(error).replace(/ \[library=.*\]$/, '')}); it was scanned from the start`,
     );
@@ -84,24 +86,26 @@ async function readIndex(file: string): Promise<ChunkTable | null> {
   const handle = await open(file);
   try {
     const reader = await McapIndexedReader.Initialize({
-      readable: new FileHandleReadable(handle),
+      readable: new BoundedFile(handle),
       decompressHandlers: await loadDecompressHandlers(),
     });
     const { statistics, chunkIndexes } = reader;
     if (!statistics || (chunkIndexes.length === 0 && statistics.messageCount > 0n)) return null;
+    const counted = [...statistics.channelMessageCounts.values()].reduce((sum, count) => sum + count, 0n);
+    // Writers may leave out the counts, or the channels, of the summary; they are then met inside the chunks.
+    if (counted !== statistics.messageCount) return null;
+    if ([...statistics.channelMessageCounts.keys()].some((id) => !reader.channelsById.has(id))) return null;
     return {
-      // A chunk that only declares topics has no times.
-      chunks: chunkIndexes
-        .filter((chunk) => chunk.messageIndexOffsets.size > 0 || chunk.messageEndTime > 0n)
-        .map((chunk) => ({
-          file,
-          offset: Number(chunk.chunkStartOffset),
-          length: Number(chunk.chunkLength),
-          isChunkRecord: true,
-          start: chunk.messageStartTime,
-          end: chunk.messageEndTime,
-          order: Number(chunk.chunkStartOffset),
-        })),
+      chunks: chunkIndexes.map((chunk) => ({
+        file,
+        offset: Number(chunk.chunkStartOffset),
+        length: Number(chunk.chunkLength),
+        isChunkRecord: true,
+        start: chunk.messageStartTime,
+        end: chunk.messageEndTime,
+        order: Number(chunk.chunkStartOffset),
+        channels: chunk.messageIndexOffsets.size > 0 ? new Set(chunk.messageIndexOffsets.keys()) : null,
+      })),
       summary: {
         schemas: reader.schemasById,
         channels: reader.channelsById,
@@ -129,6 +133,7 @@ async function scan(file: string, size: number, problems: ProblemLog): Promise<C
       start: stretch.start,
       end: stretch.last,
       order: stretch.offset,
+      channels: null,
     });
     stretch = undefined;
   };
@@ -168,6 +173,7 @@ async function scan(file: string, size: number, problems: ProblemLog): Promise<C
           start: header.readBigUInt64LE(RECORD_HEADER),
           end: header.readBigUInt64LE(RECORD_HEADER + 8),
           order: position,
+          channels: null,
         });
       } else if (!inSummary && (opcode === OPCODE.schema || opcode === OPCODE.channel)) {
         // Kept with the messages that follow, so that a reader of the stretch meets them first.
@@ -180,6 +186,7 @@ async function scan(file: string, size: number, problems: ProblemLog): Promise<C
           start: 0n,
           end: 0n,
           order: position,
+          channels: null,
         });
       }
       position = next;

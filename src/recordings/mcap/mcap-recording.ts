@@ -1,9 +1,11 @@
-import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
-import path from 'node:path';
+import { open, type FileHandle } from 'node:fs/promises';
 import type { McapTypes } from '@mcap/core';
 import { loadDecompressHandlers } from '@mcap/support';
+import { decodeCdr } from '../../bus/cdr.js';
+import type { MessageTypes } from '../../bus/messages.js';
 import { InputError } from '../../core/errors.js';
 import type { Nanoseconds } from '../../core/time.js';
+import { pictureFacts, type PictureFacts } from '../../sensing/picture-facts.js';
 import {
   ProblemLog,
   type RecordedMessage,
@@ -11,17 +13,13 @@ import {
   type Recording,
   type RecordingProblem,
 } from '../recording.js';
+import { bagFiles } from './bag-files.js';
 import { channelReader, type ChannelReader } from './channels.js';
 import { readChunk, type ChunkContent, type RawMessage } from './chunk-reader.js';
-import { readChunkTable, type ChunkEntry } from './chunk-table.js';
-
-/** A place in a loaded chunk; the heap holds one for each chunk that overlaps the present. */
-interface Cursor {
-  readonly chunk: ChunkEntry;
-  readonly messages: readonly RawMessage[];
-  readonly channels: ReadonlyMap<number, ChannelReader>;
-  next: number;
-}
+import { readChunkTable, type ChunkEntry, type ChunkTable } from './chunk-table.js';
+import { mergeChunks } from './merge-chunks.js';
+import { isZstdFrame, unpackMessage } from './message-compression.js';
+import { TopicTable } from './topic-table.js';
 
 /** One MCAP file or a rosbag2 directory of them, with or without index, whole or cut off. */
 export class McapRecording implements Recording {
@@ -37,6 +35,7 @@ export class McapRecording implements Recording {
   readonly #channels = new Map<string, Map<number, ChannelReader>>();
   readonly #schemas = new Map<string, Map<number, McapTypes.TypedMcapRecords['Schema']>>();
   #topics: readonly RecordedTopic[] = [];
+  #hasPackedMessages = false;
   #timeRange: readonly [Nanoseconds, Nanoseconds] | null = null;
 
   private constructor(
@@ -53,43 +52,23 @@ export class McapRecording implements Recording {
   /** @throws InputError when the path is no MCAP file or rosbag2 directory. Faults inside the file are listed in `problems`. */
   static async open(location: string): Promise<McapRecording> {
     const problems = new ProblemLog();
-    const files = await mcapFiles(location);
+    const files = await bagFiles(location);
     const tables = await Promise.all(files.map((file) => readChunkTable(file, problems)));
-    const chunks = tables.flatMap((table) => table.chunks);
-    const recording = new McapRecording(location, chunks, await loadDecompressHandlers(), problems);
-    const counts = new Map<string, { type: string; count: number; usable: boolean; latched: boolean | undefined }>();
-    const count = (reader: ChannelReader, n: number): void => {
-      const topic = counts.get(reader.topic) ?? {
-        type: reader.typeName,
-        count: 0,
-        usable: reader.type !== null,
-        latched: reader.latched,
-      };
-      counts.set(reader.topic, { ...topic, count: topic.count + n });
-    };
-    for (const [i, { summary, chunks: own }] of tables.entries()) {
-      const file = files[i]!;
-      if (summary) {
-        recording.#declare(file, [...summary.schemas.values()], [...summary.channels.values()]);
-        for (const [id, reader] of recording.#channels.get(file)!)
-          count(reader, Number(summary.messageCounts.get(id) ?? 0n));
-        for (const chunk of own) recording.#cover(chunk.start, chunk.end);
-      } else {
-        // Without a summary the counts are only known after one pass over the content.
-        for (const chunk of own) {
-          const content = await recording.#load(chunk);
-          if (!content) continue;
-          for (const message of content.messages) {
-            const reader = recording.#channels.get(file)?.get(message.channelId);
-            if (reader) count(reader, 1);
-          }
-          if (content.messages.length > 0)
-            recording.#cover(content.messages[0]!.logTime, content.messages.at(-1)!.logTime);
-        }
-      }
+    const recording = new McapRecording(
+      location,
+      tables.flatMap((table) => table.chunks),
+      await loadDecompressHandlers(),
+      problems,
+    );
+    try {
+      const topics = new TopicTable(problems);
+      for (const [i, table] of tables.entries()) await recording.#survey(files[i]!, table, topics);
+      recording.#topics = topics.list();
+      return recording;
+    } catch (error) {
+      await recording.close();
+      throw error;
     }
-    recording.#topics = [...counts].map(([topic, t]) => ({ topic, ...t })).sort((a, b) => (a.topic < b.topic ? -1 : 1));
-    return recording;
   }
 
   get topics(): readonly RecordedTopic[] {
@@ -105,29 +84,13 @@ export class McapRecording implements Recording {
   }
 
   async *messages(): AsyncGenerator<RecordedMessage> {
-    for await (const { message, channels } of this.#inOrder()) {
-      const reader = channels.get(message.channelId);
+    for await (const { chunk, message } of mergeChunks(this.#chunks, (entry) => this.#load(entry))) {
+      const reader = this.#channels.get(chunk.file)!.get(message.channelId);
       if (!reader?.type) continue;
-      let content: RecordedMessage['content'] = message.data;
-      if (reader.foreign) {
-        try {
-          content = reader.foreign.readMessage(message.data);
-        } catch {
-          this.#problems.add(
-            'mcap.message',
-            `a message on ${reader.topic} does not match the file's own definition of ${reader.typeName}`,
-            reader.topic,
-          );
-          continue;
-        }
-      }
-      yield {
-        topic: reader.topic,
-        type: reader.type,
-        logTime: message.logTime,
-        publishTime: message.publishTime,
-        content,
-      };
+      const content = this.#contentOf(message, reader);
+      if (content === null) continue;
+      const { logTime, publishTime } = message;
+      yield { topic: reader.topic, type: reader.type, logTime, publishTime, content };
     }
   }
 
@@ -136,36 +99,82 @@ export class McapRecording implements Recording {
     this.#handles.clear();
   }
 
-  /** Merges chunks by log time: a chunk is loaded when the next message could be in it, and freed when it is used up. */
-  async *#inOrder(): AsyncGenerator<{ message: RawMessage; channels: ReadonlyMap<number, ChannelReader> }> {
-    const waiting = [...this.#chunks].sort((a, b) =>
-      a.start < b.start ? -1 : a.start > b.start ? 1 : a.order - b.order,
-    );
-    const active: Cursor[] = [];
-    // The next chunk is read from disk while the present one is consumed.
-    let ahead: Promise<ChunkContent | null> | undefined;
-    try {
-      for (let index = 0; index < waiting.length || active.length > 0;) {
-        const first = earliest(active);
-        const chunk = waiting[index];
-        if (chunk && (!first || chunk.start <= first.messages[first.next]!.logTime)) {
-          const content = await (ahead ?? this.#load(chunk));
-          index++;
-          ahead = waiting[index] && this.#load(waiting[index]!);
-          // Its failure is met when it is awaited; until then it must not count as unhandled.
-          ahead?.catch(() => undefined);
-          if (content && content.messages.length > 0) {
-            active.push({ chunk, messages: content.messages, channels: this.#channels.get(chunk.file)!, next: 0 });
-          }
-          continue;
-        }
-        if (!first) continue;
-        yield { message: first.messages[first.next]!, channels: first.channels };
-        if (++first.next === first.messages.length) active.splice(active.indexOf(first), 1);
+  /** Learns what topics a file has, how many messages, over which time, and what their pictures are. */
+  async #survey(file: string, { summary, chunks }: ChunkTable, topics: TopicTable): Promise<void> {
+    if (summary) {
+      this.#declare(file, [...summary.schemas.values()], [...summary.channels.values()]);
+      for (const [id, reader] of this.#channels.get(file)!)
+        topics.count(reader, Number(summary.messageCounts.get(id) ?? 0n));
+      for (const chunk of chunks)
+        if (chunk.channels !== null || chunk.end > 0n) this.#cover(chunk.start, chunk.end);
+        else this.#coverMessages(await this.#load(chunk));
+      await this.#surveyPictures(file, chunks, topics);
+      return;
+    }
+    // Without a summary all this is only known after one pass over the content.
+    for (const chunk of chunks) {
+      const content = await this.#load(chunk);
+      this.#coverMessages(content);
+      for (const message of content?.messages ?? []) {
+        const reader = this.#channels.get(file)!.get(message.channelId);
+        if (!reader) continue;
+        topics.count(reader, 1);
+        if (topics.lacksPicture(reader)) topics.setPicture(reader, this.#pictureFacts(message, reader));
       }
-    } finally {
-      // Whoever stops early may close the files next: a read under way must have ended by then.
-      await ahead?.catch(() => undefined);
+    }
+  }
+
+  /** Reads the first chunk of every picture topic. */
+  async #surveyPictures(file: string, chunks: readonly ChunkEntry[], topics: TopicTable): Promise<void> {
+    const readers = this.#channels.get(file)!;
+    const missing = new Map([...readers].filter(([, reader]) => topics.lacksPicture(reader)));
+    for (const chunk of chunks) {
+      if (missing.size === 0) return;
+      if (chunk.channels !== null && ![...missing.keys()].some((id) => chunk.channels!.has(id))) continue;
+      for (const message of (await this.#load(chunk))?.messages ?? []) {
+        const reader = missing.get(message.channelId);
+        if (!reader) continue;
+        topics.setPicture(reader, this.#pictureFacts(message, reader));
+        missing.delete(message.channelId);
+      }
+    }
+  }
+
+  /** Null for a picture that cannot be read; it is met, and counted, again when the messages are. */
+  #pictureFacts(message: RawMessage, reader: ChannelReader): PictureFacts | null {
+    const type = reader.type as 'sensor_msgs/msg/Image' | 'sensor_msgs/msg/CompressedImage';
+    try {
+      const content = this.#contentOf(message, reader);
+      if (content === null) return null;
+      return pictureFacts(
+        content instanceof Uint8Array ? decodeCdr(type, content) : (content as MessageTypes[typeof type]),
+      );
+    } catch {
+      return null;
+    }
+  }
+
+  /** Null, with the reason in `problems`, for a message that cannot be unpacked or does not fit its definition. */
+  #contentOf(message: RawMessage, reader: ChannelReader): RecordedMessage['content'] | null {
+    try {
+      const isPacked = isZstdFrame(message.data);
+      if (isPacked && !this.#hasPackedMessages)
+        this.#problems.note(
+          'mcap.packed-messages',
+          'messages are compressed one by one with zstd (rosbag2 mode MESSAGE)',
+        );
+      this.#hasPackedMessages ||= isPacked;
+      const data = isPacked ? unpackMessage(message.data, reader.topic, this.#decompress) : message.data;
+      return reader.foreign ? reader.foreign.readMessage(data) : data;
+    } catch (error) {
+      if (error instanceof InputError) this.#problems.add(error.code, error.message, reader.topic);
+      else
+        this.#problems.add(
+          'mcap.message',
+          `a message on ${reader.topic} does not match the file's own definition of ${reader.typeName}`,
+          reader.topic,
+        );
+      return null;
     }
   }
 
@@ -205,6 +214,11 @@ export class McapRecording implements Recording {
     }
   }
 
+  #coverMessages(content: ChunkContent | null): void {
+    if (content && content.messages.length > 0)
+      this.#cover(content.messages[0]!.logTime, content.messages.at(-1)!.logTime);
+  }
+
   #cover(start: Nanoseconds, end: Nanoseconds): void {
     const [from, to] = this.#timeRange ?? [start, end];
     this.#timeRange = [start < from ? start : from, end > to ? end : to];
@@ -215,45 +229,4 @@ function getOrAdd<K, V>(maps: Map<string, Map<K, V>>, key: string): Map<K, V> {
   let map = maps.get(key);
   if (!map) maps.set(key, (map = new Map<K, V>()));
   return map;
-}
-
-/** Few chunks overlap at a time, so a plain search is enough. Equal log times go by file order. */
-function earliest(active: readonly Cursor[]): Cursor | undefined {
-  let best: Cursor | undefined;
-  for (const cursor of active) {
-    if (!best) {
-      best = cursor;
-      continue;
-    }
-    const a = cursor.messages[cursor.next]!.logTime;
-    const b = best.messages[best.next]!.logTime;
-    if (
-      a < b ||
-      (a === b &&
-        (cursor.chunk.file < best.chunk.file ||
-          (cursor.chunk.file === best.chunk.file && cursor.chunk.order < best.chunk.order)))
-    ) {
-      best = cursor;
-    }
-  }
-  return best;
-}
-
-async function mcapFiles(location: string): Promise<string[]> {
-  if (!(await stat(location)).isDirectory()) return [location];
-  const files = (await readdir(location)).filter((name) => name.endsWith('.mcap')).sort(byNumberedName);
-  if (files.length === 0) {
-    throw new InputError({
-      code: 'mcap.no-file',
-      message: `the directory ${location} holds no .mcap file, and no clip.json`,
-      remedy:
-        'give a rosbag2 directory recorded with "ros2 bag record -s mcap"; convert sqlite3 bags with "ros2 bag convert"',
-    });
-  }
-  return files.map((name) => path.join(location, name));
-}
-
-/** rosbag2 numbers its files name_0, name_1, ... name_10. */
-function byNumberedName(a: string, b: string): number {
-  return a.localeCompare(b, 'en', { numeric: true });
 }
