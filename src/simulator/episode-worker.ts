@@ -1,7 +1,9 @@
 import type { Arm } from '../core/arm.js';
 import { serveRequests } from '../threads/serve-requests.js';
+import type { MomentOptions } from './moments.js';
 import type { SceneConfig } from './scene.js';
 import { writeEpisode } from './write-episode.js';
+import { writeMoments } from './write-moments.js';
 
 /** One of several threads that make episodes, each one at a time. */
 
@@ -10,6 +12,10 @@ export interface EpisodeRequest {
   readonly config: SceneConfig;
   readonly seed: number;
   readonly out: string;
+  /** Moments for training instead of a whole recording. */
+  readonly moments?: MomentOptions;
 }
 
-serveRequests(({ arm, config, seed, out }: EpisodeRequest) => writeEpisode(arm, config, seed, out));
+serveRequests(({ arm, config, seed, out, moments }: EpisodeRequest) =>
+  moments ? writeMoments(arm, config, seed, out, moments) : writeEpisode(arm, config, seed, out),
+);

@@ -34,14 +34,16 @@ export interface ExpertCommand {
   readonly gripperWidthM: number;
 }
 
-const OPEN_M = 0.08;
+/** Between the fingers. */
+export const OPEN_M = 0.08;
 const CLEARANCE_M = 0.1;
 /** Heights of the lift, the first that the arm can do. */
 const LIFTS_M = [0.16, 0.12, 0.09];
 /** Of the fingers' ends above the table. */
 const LEAST_HEIGHT_M = 0.014;
-const TOOL_SPEED = { free: 0.3, careful: 0.12 };
-const WAIT_TICKS = { close: 6, open: 5, settle: 2 };
+/** Metres a second. */
+export const TOOL_SPEED = { free: 0.3, careful: 0.12 };
+export const WAIT_TICKS = { close: 6, open: 5, settle: 2 };
 
 /**
  * Picks the object of the task and puts it into its receptacle, from where things stand when each phase begins. It knows the simulation's state; it
@@ -55,30 +57,14 @@ export function* expertCommands(
   periodS: number,
   seed: number,
 ): Generator<ExpertCommand> {
-  const random = seededRandom(seed);
-  const vary = (size: number): number => size * (2 * random() - 1);
-  const limits = prepareLimits(arm, { periodS, maxDeltaRad: null });
   const { scene } = simulation;
   const object = scene.objects.find(({ name }) => name === scene.task.object)!;
   const receptacle = scene.receptacles.find(({ name }) => name === scene.task.receptacle)!;
   const home = simulation.joints.positions;
-  const state: Motion = {
-    arm,
-    limits,
-    tool: FRANKA_HAND_TCP,
-    joints: home,
-    width: OPEN_M,
-    pace: 0.85 + 0.3 * random(),
-  };
-
-  yield* hold(state, 'gripper-open', 1);
-  const { grasp, liftM } = graspOf(arm, simulation, object, receptacle, state, vary);
-  const above = raised(grasp, CLEARANCE_M + vary(0.02));
-  yield* reach(state, 'pregrasp', above, TOOL_SPEED.free);
-  yield* reach(state, 'grasp', grasp, TOOL_SPEED.careful);
-  yield* hold(state, 'grasp', WAIT_TICKS.settle);
-  state.width = 0;
-  yield* hold(state, 'gripper-close', WAIT_TICKS.close);
+  const random = seededRandom(seed);
+  const vary = (size: number): number => size * (2 * random() - 1);
+  const state = standing(arm, home, periodS, 0.85 + 0.3 * random());
+  const { grasp, liftM } = yield* graspCommands(state, simulation, vary);
   yield* reach(state, 'lift', raised(grasp, liftM), TOOL_SPEED.free);
 
   // Where the object hangs in the gripper decides where the gripper goes.
@@ -105,13 +91,44 @@ export function* expertCommands(
   yield* hold(state, 'go_home', WAIT_TICKS.settle);
 }
 
-interface Motion extends ToolArm {
+/** An arm under way, as it was last commanded. */
+export interface Motion extends ToolArm {
   joints: readonly number[];
   width: number;
+  /** Times as fast as usual. */
   readonly pace: number;
 }
 
-interface Grasp {
+/** An arm that stands at these joints, its gripper open. */
+export function standing(arm: Arm, joints: readonly number[], periodS: number, pace: number): Motion {
+  const limits = prepareLimits(arm, { periodS, maxDeltaRad: null });
+  return { arm, limits, tool: FRANKA_HAND_TCP, joints, width: OPEN_M, pace };
+}
+
+/**
+ * Grasps the object of the task: above it, down, and close.
+ * @param vary draws a number from -size to size: how much grasps differ. @throws InputError `plan.*`.
+ */
+export function* graspCommands(
+  state: Motion,
+  simulation: Simulation,
+  vary: (size: number) => number,
+): Generator<ExpertCommand, Grasp> {
+  const { objects, receptacles, task } = simulation.scene;
+  const object = objects.find(({ name }) => name === task.object)!;
+  const receptacle = receptacles.find(({ name }) => name === task.receptacle)!;
+  yield* hold(state, 'gripper-open', 1);
+  const found = graspOf(state.arm, simulation, object, receptacle, state, vary);
+  yield* reach(state, 'pregrasp', raised(found.grasp, CLEARANCE_M + vary(0.02)), TOOL_SPEED.free);
+  yield* reach(state, 'grasp', found.grasp, TOOL_SPEED.careful);
+  yield* hold(state, 'grasp', WAIT_TICKS.settle);
+  state.width = 0;
+  yield* hold(state, 'gripper-close', WAIT_TICKS.close);
+  return found;
+}
+
+/** A way to grasp an object, and how high it can then be lifted. */
+export interface Grasp {
   readonly grasp: Transform;
   readonly liftM: number;
 }
@@ -180,7 +197,7 @@ function* hold(state: Motion, phase: Phase, ticks: number): Generator<ExpertComm
   for (let i = 0; i < ticks; i++) yield { phase, positions: state.joints, gripperWidthM: state.width };
 }
 
-function* reach(state: Motion, phase: Phase, goal: Transform, speed: number): Generator<ExpertCommand> {
+export function* reach(state: Motion, phase: Phase, goal: Transform, speed: number): Generator<ExpertCommand> {
   yield* follow(state, phase, straightTo(state, state.joints, goal, speed * state.pace));
 }
 

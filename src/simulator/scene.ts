@@ -183,7 +183,8 @@ export function unseenIn(config: SceneConfig, { objects, task }: Scene): Unseen 
   );
 }
 
-function unseenOf({ heldOut }: SceneConfig, { label, position: [x, y] }: SceneObject): Unseen {
+/** Whether an object is held out as one to be moved. */
+export function unseenOf({ heldOut }: SceneConfig, { label, position: [x, y] }: SceneObject): Unseen {
   const isWithin = (value: number, [low, high]: readonly [number, number]): boolean => value >= low && value <= high;
   return {
     object: heldOut?.objects.includes(label) ?? false,

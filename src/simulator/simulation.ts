@@ -1,6 +1,6 @@
 import loadMujoco, { type MainModule, type MjData, type MjModel } from '@mujoco/mujoco';
 import type { Arm } from '../core/arm.js';
-import { InputError } from '../core/errors.js';
+import { describeError, InputError, RetryableError } from '../core/errors.js';
 import type { Vector3 } from '../core/vector.js';
 import { compose, type Transform } from '../geometry/transform.js';
 import { ARM_JOINTS, FINGER_TRAVEL_M, HAND_BODY, PAD_GEOMS } from './arm-mjcf.js';
@@ -23,6 +23,9 @@ export interface VisibleGeom {
 }
 
 const SHAPES: Readonly<Record<number, VisibleGeom['shape']>> = { 2: 'sphere', 3: 'capsule', 5: 'cylinder', 6: 'box' };
+
+/** What the library says when its memory is used up, which says nothing about the scene. */
+const OUT_OF_MEMORY = /bad_alloc|allocate|null function|memory/i;
 
 let library: Promise<MainModule> | null = null;
 
@@ -58,16 +61,25 @@ export class Simulation {
     mj.mj_forward(model, data);
   }
 
-  /** @throws InputError `simulation.scene` for a scene that MuJoCo does not take. */
+  /** @throws InputError `simulation.scene` for a scene that MuJoCo does not take, RetryableError `simulation.memory`. */
   static async create(arm: Arm, scene: Scene): Promise<Simulation> {
     const mj = await (library ??= loadMujoco());
     let model: MjModel | null;
     try {
       model = mj.MjModel.from_xml_string(worldMjcf(arm, scene));
     } catch (cause) {
+      const why = describeError(cause);
+      if (OUT_OF_MEMORY.test(why)) {
+        throw new RetryableError({
+          code: 'simulation.memory',
+          message: `MuJoCo ran out of memory at the scene of seed ${scene.seed}: ${why}`,
+          remedy: 'run the command again: what is done is kept',
+          cause,
+        });
+      }
       throw new InputError({
         code: 'simulation.scene',
-        message: `MuJoCo does not take the scene of seed ${scene.seed}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        message: `MuJoCo does not take the scene of seed ${scene.seed}: ${why}`,
         remedy: 'check sizes and masses in its description',
         cause,
       });
@@ -155,18 +167,21 @@ export class Simulation {
 
   /** Names of the geoms that touch one of these. */
   touching(geom: string): ReadonlySet<string> {
+    // Lists and their elements are copies that the library keeps until they are deleted: 5 MB an episode, and its memory ends at 2 GB.
     const contacts = this.#data.contact as unknown as {
-      size(): number;
-      get(i: number): { geom1: number; geom2: number };
+      get(i: number): { readonly geom1: number; readonly geom2: number; delete(): void };
+      delete(): void;
     };
     const found = new Set<string>();
     const count = (this.#data as unknown as { readonly ncon: number }).ncon;
     for (let i = 0; i < count; i++) {
-      const { geom1, geom2 } = contacts.get(i);
-      const names = [this.#geomName(geom1), this.#geomName(geom2)] as const;
+      const contact = contacts.get(i);
+      const names = [this.#geomName(contact.geom1), this.#geomName(contact.geom2)] as const;
+      contact.delete();
       if (names[0] === geom) found.add(names[1]);
       if (names[1] === geom) found.add(names[0]);
     }
+    contacts.delete();
     return found;
   }
 
@@ -246,7 +261,7 @@ export class Simulation {
   }
 
   #geomName(id: number): string {
-    return (this.#model as unknown as { geom(id: number): { readonly name: string } }).geom(id).name;
+    return this.#geoms[id]!.name;
   }
 
   #listGeoms(): Omit<VisibleGeom, 'position' | 'rotation'>[] {
@@ -265,7 +280,7 @@ export class Simulation {
         of[width * id + 2]!,
       ];
       return {
-        name: this.#geomName(id),
+        name: nameOfGeom(this.#model, id),
         shape: SHAPES[model.geom_type[id]!]!,
         size: three(model.geom_size, 3),
         color: three(model.geom_rgba, 4),
@@ -273,4 +288,11 @@ export class Simulation {
       };
     });
   }
+}
+
+function nameOfGeom(model: MjModel, id: number): string {
+  const geom = (model as unknown as { geom(id: number): { readonly name: string; delete(): void } }).geom(id);
+  const { name } = geom;
+  geom.delete();
+  return name;
 }

@@ -15,6 +15,15 @@ const rows = z.array(z.array(z.number()));
 const summarySchema = z.strictObject({
   seed: z.number().int(),
   instruction: z.string(),
+  /** Where they stand: the middle of the bottom, in the arm's base, metres. None for an episode that could not be made. */
+  receptacles: z.array(
+    z.strictObject({
+      label: z.string(),
+      position: z.tuple([z.number(), z.number(), z.number()]),
+      radius: z.number(),
+      height: z.number(),
+    }),
+  ),
   success: z.boolean(),
   /** Why not; null for a success. */
   failure: z.string().nullable(),
@@ -26,7 +35,7 @@ const summarySchema = z.strictObject({
 /** What is remembered of an episode beside its recording; it is written last, so an episode that has it is whole. */
 export type EpisodeSummary = z.infer<typeof summarySchema>;
 
-const REMAKE = 'remove the folder of that episode: it is made again';
+export const REMAKE = 'remove the folder of that episode: it is made again';
 const SUFFIX = '_batch_1_of_1';
 const SUMMARY = 'episode.json';
 export const PREVIEW = 'preview.png';
@@ -67,7 +76,7 @@ export async function writeEpisode(arm: Arm, config: SceneConfig, seed: number, 
 async function recordInto(folder: string, arm: Arm, config: SceneConfig, seed: number): Promise<EpisodeSummary> {
   try {
     const episode = await recordEpisode(arm, config, seed);
-    const { description, steps, tracks, states, actions, outcome } = episode;
+    const { scene, description, steps, tracks, states, actions, outcome } = episode;
     if (outcome.success) {
       const writer = await RolloutWriter.create(folder, SUFFIX);
       try {
@@ -88,6 +97,12 @@ async function recordInto(folder: string, arm: Arm, config: SceneConfig, seed: n
     return {
       seed,
       instruction: description.task_description,
+      receptacles: scene.receptacles.map(({ label, position: [x, y, z], radius, height }) => ({
+        label,
+        position: [x, y, z],
+        radius,
+        height,
+      })),
       success: outcome.success,
       failure: outcome.failure,
       steps: steps.length,
@@ -96,6 +111,7 @@ async function recordInto(folder: string, arm: Arm, config: SceneConfig, seed: n
     };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    return { seed, instruction: '', success: false, failure: error.message, steps: 0, states: [], actions: [] };
+    const nothing = { steps: 0, states: [], actions: [], receptacles: [] };
+    return { seed, instruction: '', success: false, failure: error.message, ...nothing };
   }
 }

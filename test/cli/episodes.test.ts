@@ -67,6 +67,12 @@ it('records episodes that readers of MolmoSpaces accept, the same to the byte on
   expect(pictures).toBe(4 * rollout.steps);
   expect(recording.problems).toEqual([]);
 
+  const summary = JSON.parse(await readFile(path.join(folder, 'two', `house_${SEED}`, 'episode.json'), 'utf8'));
+  const named = summary.receptacles.filter(({ label }: { label: string }) => summary.instruction.includes(label));
+  expect(named).toHaveLength(1);
+  // Nothing stands nearer to the arm than the table's part that is drawn from.
+  expect(Math.hypot(named[0].position[0], named[0].position[1])).toBeGreaterThan(0.3);
+
   const { stats, ...statistics } = JSON.parse(await readFile(path.join(folder, 'two', 'statistics.json'), 'utf8'));
   expect(statistics).toMatchObject({ episodes: 2, succeeded: 2, failures: [] });
   for (const name of ['observation.state', 'action']) {
@@ -97,3 +103,17 @@ it('says what is wrong with a scene', async () => {
   expectOneError(await make('none', '--count', '1', '--scene', scene), 2, /scene\.yaml does not describe a scene/);
   expectOneError(await make('none', '--count', '1', '--scene', path.join(folder, 'nothing.yaml')), 2, /nothing\.yaml/);
 });
+
+it('writes moments for training, of the phases that are asked for, and goes on where it was', async () => {
+  const moments = (...more: string[]): ReturnType<typeof run> =>
+    make('moments', '--moments', '--stride', '20', '--detours', '0', ...more);
+  expectOneError(await moments('--count', '1', '--phases', 'lift,fly'), 2, /"fly" is no phase; the phases are/);
+  const ended = await moments('--count', '1', '--phases', 'lift,preplace,place');
+  expect([ended.code, ended.err]).toEqual([0, expect.stringMatching(/[1-9]\d* moments of 1 of 1 episodes/)]);
+  const file = path.join(folder, 'moments', `house_${SEED}`, 'moments.json');
+  const written = await readFile(file, 'utf8');
+  const phases = new Set(JSON.parse(written).moments.map(({ phase }: { phase: string }) => phase));
+  expect([...phases].every((phase) => ['lift', 'preplace', 'place'].includes(phase as string))).toBe(true);
+  expect((await moments('--count', '1')).code).toBe(0);
+  expect(await readFile(file, 'utf8')).toBe(written);
+}, 120_000);
