@@ -1,7 +1,7 @@
 import type { Arm } from '../core/arm.js';
 import { serveRequests } from '../threads/serve-requests.js';
 import type { MomentOptions } from './moments.js';
-import type { SceneConfig } from './scene.js';
+import type { SceneConfig } from './scene-config.js';
 import { writeEpisode } from './write-episode.js';
 import { writeMoments } from './write-moments.js';
 

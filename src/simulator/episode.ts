@@ -7,10 +7,13 @@ import type { Vector3 } from '../core/vector.js';
 import { invert, transformPoint, type Transform } from '../geometry/transform.js';
 import type { RolloutScene, RolloutStep, RolloutTracks } from '../recordings/molmospaces/rollout-writer.js';
 import { expertCommands, PHASES, type ExpertCommand } from './expert.js';
-import { Renderer, type View } from './renderer.js';
-import { drawTrainingScene, type Scene, type SceneConfig, type SceneObject } from './scene.js';
+import { drawTrainingScene } from './draw-scene.js';
+import { Renderer } from './renderer.js';
+import type { Scene, SceneObject } from './scene.js';
+import type { SceneConfig } from './scene-config.js';
 import { Simulation } from './simulation.js';
 import { judge, type Outcome } from './success.js';
+import type { View } from './view.js';
 
 /** An episode of the scripted expert, as MolmoSpaces records them. */
 export interface Episode {

@@ -3,7 +3,7 @@ import { CancelledError } from '../core/errors.js';
 import { onThreads } from '../threads/worker-pool.js';
 import type { EpisodeRequest } from './episode-worker.js';
 import type { MomentOptions } from './moments.js';
-import type { SceneConfig } from './scene.js';
+import type { SceneConfig } from './scene-config.js';
 import { readSummary, type EpisodeSummary } from './write-episode.js';
 import { readMoments, type MomentsSummary } from './write-moments.js';
 

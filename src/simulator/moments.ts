@@ -10,8 +10,10 @@ import { toolPose } from '../planning/inverse-kinematics.js';
 import { straightTo } from '../planning/tool-path.js';
 import { CARRY_M, carryLegs, gripOf, nextCommands, poseThatHolds, releaseHeightM, type Grip } from './carrying.js';
 import { graspCommands, OPEN_M, standing, TOOL_SPEED, WAIT_TICKS, type ExpertCommand, type Phase } from './expert.js';
+import { drawTrainingScene } from './draw-scene.js';
 import { Renderer } from './renderer.js';
-import { drawTrainingScene, type Scene, type SceneConfig, type SceneReceptacle } from './scene.js';
+import type { Scene, SceneReceptacle } from './scene.js';
+import type { SceneConfig } from './scene-config.js';
 import { Simulation } from './simulation.js';
 import { judge } from './success.js';
 

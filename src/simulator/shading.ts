@@ -1,62 +1,51 @@
 import { vec3 } from 'gl-matrix';
 import type { Vector3 } from '../core/vector.js';
-import type { VisibleGeom } from './simulation.js';
+import type { Hits, Rays } from './rays.js';
+import type { VisibleGeom } from './visible-geom.js';
 
-/** Colours of what rays have met: diffuse light, and shadows. */
-
+/** A light at infinity, and light from everywhere. */
 export interface Light {
-  /** Towards it, a unit vector. */
+  /** Unit vector towards the light. */
   readonly direction: Vector3;
-  /** Share of light that comes from everywhere. */
+  /** Share of the light that comes from everywhere, 0 to 1. */
   readonly ambient: number;
 }
 
-/** How a picture is taken: perspective rays from a point, or parallel ones. */
-export interface Rays {
-  readonly width: number;
-  readonly height: number;
-  /** Row-major [3][3]: ray direction of pixel (u, v) is base + u * right + v * down; its origin is origin + u * shiftRight + v * shiftDown. */
-  readonly origin: Vector3;
-  readonly base: Vector3;
-  readonly right: Vector3;
-  readonly down: Vector3;
-  readonly isParallel: boolean;
-}
-
-/** Nearest hits: distance along the ray in its own length (depth, where the ray has depth 1), and the geom. */
-export interface Hits {
-  readonly distance: Float32Array;
-  readonly geom: Int16Array;
-}
-
-/** What parallel rays from the light meet, [size][size]. */
+/** The geoms that the light reaches, as hits of size x size parallel rays from it. */
 export interface Shadows {
   readonly hits: Hits;
   readonly size: number;
+  /** Where the first ray starts, in the world. */
   readonly corner: Vector3;
+  /** Unit vectors along the rows and columns of rays, and the distance between two rays, metres. */
   readonly x: Vector3;
   readonly y: Vector3;
   readonly step: number;
+  /** Unit vector towards the light. */
   readonly direction: Vector3;
 }
 
 const BACKGROUND: Vector3 = [0.55, 0.6, 0.66];
-/** A surface does not shade itself. */
+/** A point is in the shadow only of what is at least this much nearer to the light: surfaces must not shade themselves. */
 const SHADOW_BIAS_M = 0.012;
 const GAMMA_STEPS = 1024;
-/** Linear light to bytes; what is brighter than white is white. */
+/** Linear light to sRGB-like bytes; light that is brighter than white becomes white. */
 const TO_BYTE = Uint8Array.from({ length: 2 * GAMMA_STEPS }, (_, i) =>
   Math.min(255, Math.round(255 * (i / GAMMA_STEPS) ** (1 / 2.2))),
 );
-/** Colours of things that cannot move, under shadows of such things alone. */
+
+/** A picture of the fixed geoms alone, in the shadows of fixed geoms alone. */
 export interface KnownColors {
   readonly ids: Int16Array;
   readonly color: Uint8Array;
-  /** Of each pixel the first of the four rays from the light that decide on its brightness; the one behind the last where none does. */
+  /**
+   * The first of the four neighbouring rays from the light that decide how bright each pixel is; size * size (one past the last ray) where no ray
+   * decides.
+   */
   readonly cells: Int32Array;
 }
 
-/** A picture of what cannot move, to be taken over wherever nothing that moves is in front of it, or between it and the light. */
+/** Makes the picture of the fixed geoms. A pixel of it can be reused wherever no moving geom is in front of it or between it and the light. */
 export function knownColors(
   geoms: readonly VisibleGeom[],
   rays: Rays,
@@ -84,7 +73,10 @@ export function knownColors(
   return { ids: fixed.geom, color: shade(geoms, rays, fixed, light, shadows, null, null), cells };
 }
 
-/** Where something that moves is between the light and one of the four rays at a cell; one more for where no ray decides. */
+/**
+ * For each cell (four neighbouring rays from the light) 1 where one of its rays hits a moving geom. A last entry, always 0, stands for pixels that no ray
+ * decides on.
+ */
 export function movingShadows(geoms: readonly VisibleGeom[], { hits: { geom: ids }, size }: Shadows): Uint8Array {
   const touched = new Uint8Array(size * size + 1);
   for (let cell = 0; cell < size * size; cell++) {
@@ -99,9 +91,9 @@ export function movingShadows(geoms: readonly VisibleGeom[], { hits: { geom: ids
 }
 
 /**
- * Bytes of red, green and blue of every pixel. Pixels of one row that show the same geom are done together: everything that is asked of a point on its
- * ray is then linear in the pixel, times the distance.
- * @param known colours to take over, where there are any. @param touched of movingShadows.
+ * Red, green and blue of every pixel, one byte each: diffuse light, and shadows. Neighbouring pixels of one row that show the same geom are shaded
+ * together, because every coordinate of a point on a ray is the ray's distance times a function that is linear in the pixel's column.
+ * @param known colours that may be reused; null for none. @param touched what movingShadows returned for this moment; null when known is.
  */
 export function shade(
   geoms: readonly VisibleGeom[],
@@ -118,12 +110,12 @@ export function shade(
   const direct = 1 - ambient;
   const normal = new Float64Array(3);
   const faces = geoms.map((geom) => (geom.shape === 'box' ? boxFaces(geom, L) : null));
-  // Linear, and a little brighter than what a surface of this colour sends back.
+  // Colours in linear light, made a little brighter so that a lit surface has about the colour that its geom names.
   const toLinear = (c: number): number => c ** 2.2 * 1.15 * GAMMA_STEPS;
   const linear = geoms.map(({ color: [r, g, b] }): Vector3 => [toLinear(r), toLinear(g), toLinear(b)]);
   const { size, step, x: ex, y: ey, direction: d, corner } = shadows;
   const lit = shadows.hits.distance;
-  // Along an axis: of the rays' origin, of the ray of pixel (0, 0), and what a pixel to the right and one down add to it.
+  // Coordinates along an axis: of the rays' origin, of the direction of pixel (0, 0), and what one pixel to the right and one down add to that direction.
   const along = (axis: Vector3, from: Vector3 | Float64Array, scale: number): Four => [
     vec3.dot(axis, vec3.subtract([0, 0, 0], rays.origin, from)) * scale,
     vec3.dot(axis, rays.base) * scale,
@@ -176,7 +168,7 @@ export function shade(
         let toLight: number;
         let up: number;
         if (face) {
-          // The face of a box that a point on it is on: where it is furthest out.
+          // Divided by the half sizes, the largest coordinate of a point on the box tells which face it is on.
           const pa = a + t * (rowA + u * aRight);
           const pb = b + t * (rowB + u * bRight);
           const pc = c + t * (rowC + u * cRight);
@@ -197,7 +189,7 @@ export function shade(
         // The sky is brighter than the ground.
         let strength = ambient * (0.75 + 0.25 * up);
         if (toLight > 0) {
-          // 1 in the light, 0 in the shadow, between them at its edge: the four nearest rays from the light are asked.
+          // 1 in the light and 0 in the shadow. At the edge of a shadow it is between them: the four nearest rays from the light are weighted.
           const shadowU = su + t * (rowU + u * suRight);
           const shadowV = sv + t * (rowV + u * svRight);
           let light = 1;
@@ -228,7 +220,7 @@ export function shade(
 type Four = readonly [number, number, number, number];
 const NO_AXIS: Four = [0, 0, 0, 0];
 
-/** Of each face of a box (-x, +x, -y, +y, -z, +z): how much it looks to the light, and up. */
+/** For each face of a box (-x, +x, -y, +y, -z, +z) two numbers: the cosine of its normal to the light, and that to the vertical. */
 function boxFaces({ rotation: m }: VisibleGeom, L: Vector3): Float64Array {
   return Float64Array.from(
     [0, 1, 2].flatMap((axis) =>
@@ -262,7 +254,7 @@ function normalAt(
     ny = b;
     nz = c;
   } else if (shape === 'cylinder') {
-    // An end, unless the point is nearer to the mantle.
+    // The point is on an end when it is nearer to that end than to the side.
     if (size[1] - Math.abs(c) < size[0] - Math.sqrt(a * a + b * b)) nz = Math.sign(c);
     else {
       nx = a;

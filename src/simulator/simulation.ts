@@ -1,43 +1,38 @@
-import loadMujoco, { type MainModule, type MjData, type MjModel } from '@mujoco/mujoco';
+import type { MainModule, MjData, MjModel } from '@mujoco/mujoco';
+import { vec3 } from 'gl-matrix';
 import type { Arm } from '../core/arm.js';
-import { describeError, InputError, RetryableError } from '../core/errors.js';
+import { InputError } from '../core/errors.js';
 import type { Vector3 } from '../core/vector.js';
 import { compose, type Transform } from '../geometry/transform.js';
 import { ARM_JOINTS, FINGER_TRAVEL_M, HAND_BODY, PAD_GEOMS } from './arm-mjcf.js';
-import type { View } from './renderer.js';
+import { listGeoms, type GeomShape } from './list-geoms.js';
+import { loadModel } from './load-model.js';
 import type { Scene, SceneCamera } from './scene.js';
-import { TIMESTEP_S, worldMjcf } from './world-mjcf.js';
+import { threeOf } from './three-of.js';
+import type { View } from './view.js';
+import type { VisibleGeom } from './visible-geom.js';
+import { TIMESTEP_S } from './world-mjcf.js';
 
-/** Shape of a geom as it stands now, for whoever looks at it. */
-export interface VisibleGeom {
-  readonly name: string;
-  readonly shape: 'box' | 'sphere' | 'cylinder' | 'capsule';
-  /** Half sizes of a box; radius of a sphere; radius and half length of the others. */
-  readonly size: Vector3;
-  readonly color: Vector3;
-  /** It is a part of the world, and never moves. */
-  readonly isFixed: boolean;
-  /** Centre, and rotation row-major, in the world. */
-  readonly position: Float64Array;
-  readonly rotation: Float64Array;
+/** The arrays of MuJoCo's state that are read here. The library's own types call each of them `any`. */
+interface StateArrays {
+  readonly qpos: Float64Array;
+  readonly qvel: Float64Array;
+  readonly ctrl: Float64Array;
+  readonly xpos: Float64Array;
+  readonly xquat: Float64Array;
+  readonly geom_xpos: Float64Array;
+  readonly geom_xmat: Float64Array;
 }
 
-const SHAPES: Readonly<Record<number, VisibleGeom['shape']>> = { 2: 'sphere', 3: 'capsule', 5: 'cylinder', 6: 'box' };
-
-/** What the library says when its memory is used up, which says nothing about the scene. */
-const OUT_OF_MEMORY = /bad_alloc|allocate|null function|memory/i;
-
-let library: Promise<MainModule> | null = null;
-
-/** One scene under physics: a simulated FR3 over a table. World frame = the arm's base frame. The same scene and commands give the same motion. */
+/** One scene under physics: a simulated FR3 at a table. The world frame is the arm's base frame. The same scene and commands give the same motion. */
 export class Simulation {
   readonly scene: Scene;
   readonly #mj: MainModule;
   readonly #model: MjModel;
   readonly #data: MjData;
   readonly #bodies = new Map<string, number>();
-  readonly #geoms: readonly Omit<VisibleGeom, 'position' | 'rotation'>[];
-  /** Of the arm's controllers: now, when the last command came, and where that leads. */
+  readonly #geoms: readonly GeomShape[];
+  /** Joint positions that the arm's controllers hold: now, when the last command came, and when it is carried out. Radians. */
   #target: readonly number[];
   #from: readonly number[];
   #goal: readonly number[];
@@ -51,9 +46,9 @@ export class Simulation {
     this.scene = scene;
     this.#model = model;
     this.#data = data;
-    this.#geoms = this.#listGeoms();
+    this.#geoms = listGeoms(model);
     this.#target = this.#from = this.#goal = scene.startJoints;
-    const { qpos, ctrl } = data as unknown as { readonly qpos: Float64Array; readonly ctrl: Float64Array };
+    const { qpos, ctrl } = this.#state();
     [...scene.startJoints, FINGER_TRAVEL_M, FINGER_TRAVEL_M].forEach((value, i) => {
       qpos[i] = value;
       ctrl[i] = value;
@@ -61,29 +56,9 @@ export class Simulation {
     mj.mj_forward(model, data);
   }
 
-  /** @throws InputError `simulation.scene` for a scene that MuJoCo does not take, RetryableError `simulation.memory`. */
+  /** @throws InputError `simulation.scene` for a scene that MuJoCo refuses, RetryableError `simulation.memory`. */
   static async create(arm: Arm, scene: Scene): Promise<Simulation> {
-    const mj = await (library ??= loadMujoco());
-    let model: MjModel | null;
-    try {
-      model = mj.MjModel.from_xml_string(worldMjcf(arm, scene));
-    } catch (cause) {
-      const why = describeError(cause);
-      if (OUT_OF_MEMORY.test(why)) {
-        throw new RetryableError({
-          code: 'simulation.memory',
-          message: `MuJoCo ran out of memory at the scene of seed ${scene.seed}: ${why}`,
-          remedy: 'run the command again: what is done is kept',
-          cause,
-        });
-      }
-      throw new InputError({
-        code: 'simulation.scene',
-        message: `MuJoCo does not take the scene of seed ${scene.seed}: ${why}`,
-        remedy: 'check sizes and masses in its description',
-        cause,
-      });
-    }
+    const { mj, model } = await loadModel(arm, scene);
     return new Simulation(mj, scene, model, new mj.MjData(model));
   }
 
@@ -91,7 +66,7 @@ export class Simulation {
     return this.#steps * TIMESTEP_S;
   }
 
-  /** Of the arm, radians and rad/s. */
+  /** The arm's joints, radians and rad/s. */
   get joints(): { readonly positions: readonly number[]; readonly velocities: readonly number[] } {
     const { qpos, qvel } = this.#state();
     return {
@@ -100,13 +75,13 @@ export class Simulation {
     };
   }
 
-  /** Between the fingers, metres. */
+  /** Distance between the fingers, metres. */
   get gripperWidthM(): number {
     const { qpos } = this.#state();
     return qpos[ARM_JOINTS.length]! + qpos[ARM_JOINTS.length + 1]!;
   }
 
-  /** Where the arm's controllers are to be so many seconds from now, radians: their targets go there evenly from where they are. */
+  /** Moves the targets of the arm's controllers to these joint positions (radians), evenly over the next `overS` seconds. */
   moveArm(positions: readonly number[], overS: number): void {
     this.#from = this.#target;
     this.#goal = [...positions];
@@ -114,12 +89,12 @@ export class Simulation {
     this.#stepsDone = 0;
   }
 
-  /** Metres between the fingers, as fast as they go. */
+  /** Moves the fingers to this distance from each other, metres, as fast as they go. */
   moveGripper(widthM: number): void {
     this.#finger = Math.min(FINGER_TRAVEL_M, Math.max(0, widthM / 2));
   }
 
-  /** Runs the physics. */
+  /** Lets simulated time pass. */
   advance(seconds: number): void {
     const count = Math.max(1, Math.round(seconds / TIMESTEP_S));
     for (let step = 0; step < count; step++) {
@@ -133,19 +108,21 @@ export class Simulation {
     }
   }
 
-  /** Of an object, a receptacle, or the hand. @throws InputError `simulation.body` for a name that is not in the scene. */
+  /** Pose of an object, a receptacle or the hand in the world. @throws InputError `simulation.body` for a name that is not in the scene. */
   poseOf(body: string): Transform {
     const id = this.#bodyId(body);
-    const { xpos, xquat } = this.#data as unknown as { readonly xpos: Float64Array; readonly xquat: Float64Array };
-    const [w, x, y, z] = xquat.subarray(4 * id, 4 * id + 4) as unknown as [number, number, number, number];
-    return { translation: [xpos[3 * id]!, xpos[3 * id + 1]!, xpos[3 * id + 2]!], rotation: [x, y, z, w] };
+    const { xpos, xquat } = this.#state();
+    return {
+      translation: threeOf(xpos, 3 * id),
+      // MuJoCo puts w first.
+      rotation: [xquat[4 * id + 1]!, xquat[4 * id + 2]!, xquat[4 * id + 3]!, xquat[4 * id]!],
+    };
   }
 
   /** Linear speed of an object, m/s. */
   speedOf(object: string): number {
-    const at = this.#jointAddress(object);
-    const { qvel } = this.#state();
-    return Math.hypot(qvel[at]!, qvel[at + 1]!, qvel[at + 2]!);
+    const addresses = this.#model.body_dofadr as Int32Array;
+    return vec3.length(threeOf(this.#state().qvel, addresses[this.#bodyId(object)]!));
   }
 
   /** Pose of a camera's optical frame in the world. */
@@ -153,7 +130,7 @@ export class Simulation {
     return camera.mount === 'base' ? camera.pose : compose(this.poseOf(HAND_BODY), camera.pose);
   }
 
-  /** A camera as it stands now. */
+  /** A camera with the pose that it has now. */
   view(camera: SceneCamera): View {
     const { width, height, verticalFovDeg } = camera;
     return {
@@ -165,17 +142,14 @@ export class Simulation {
     };
   }
 
-  /** Names of the geoms that touch one of these. */
+  /** Names of the geoms that touch this one. */
   touching(geom: string): ReadonlySet<string> {
-    // Lists and their elements are copies that the library keeps until they are deleted: 5 MB an episode, and its memory ends at 2 GB.
-    const contacts = this.#data.contact as unknown as {
-      get(i: number): { readonly geom1: number; readonly geom2: number; delete(): void };
-      delete(): void;
-    };
+    // The library hands out copies of the list and of its elements and keeps each until it is deleted. Left alone they take 5 MB an episode, and the
+    // library's memory ends at 2 GB.
+    const { contact: contacts, ncon: count } = this.#data;
     const found = new Set<string>();
-    const count = (this.#data as unknown as { readonly ncon: number }).ncon;
     for (let i = 0; i < count; i++) {
-      const contact = contacts.get(i);
+      const contact = contacts.get(i)!;
       const names = [this.#geomName(contact.geom1), this.#geomName(contact.geom2)] as const;
       contact.delete();
       if (names[0] === geom) found.add(names[1]);
@@ -185,18 +159,15 @@ export class Simulation {
     return found;
   }
 
-  /** Both pads touch the object. */
+  /** Whether both finger pads touch the object. */
   isHeld(object: string): boolean {
     const touched = this.touching(object);
     return PAD_GEOMS.every((pad) => touched.has(pad));
   }
 
-  /** Everything that can be seen, as it stands now. */
+  /** Everything that a camera can see, where it is now. */
   geoms(): VisibleGeom[] {
-    const { geom_xpos: positions, geom_xmat: rotations } = this.#data as unknown as {
-      readonly geom_xpos: Float64Array;
-      readonly geom_xmat: Float64Array;
-    };
+    const { geom_xpos: positions, geom_xmat: rotations } = this.#state();
     return this.#geoms.map((geom, id) => ({
       ...geom,
       position: positions.slice(3 * id, 3 * id + 3),
@@ -205,8 +176,8 @@ export class Simulation {
   }
 
   /**
-   * Distance along one ray by MuJoCo itself, and the name of the geom; null where nothing is hit. (mj_multiRay would take many at once, but its
-   * culling loses geoms: at some angles it sees through the arm's last link.)
+   * What one ray hits by MuJoCo's own account, and how far away, metres; null where it hits nothing. (mj_multiRay would cast many rays at once, but its
+   * culling loses geoms: from some angles it sees through the arm's last link.)
    * @param direction unit vector.
    */
   castRay(from: Vector3, direction: Vector3): { readonly distance: number; readonly geom: string } | null {
@@ -223,7 +194,7 @@ export class Simulation {
         geom,
         null,
       );
-      return distance < 0 ? null : { distance, geom: this.#geomName((geom.GetView() as ArrayLike<number>)[0]!) };
+      return distance < 0 ? null : { distance, geom: this.#geomName((geom.GetView() as Int32Array)[0]!) };
     } finally {
       geom.delete();
     }
@@ -234,8 +205,8 @@ export class Simulation {
     this.#model.delete();
   }
 
-  /** Views are taken anew each time: they are lost when the library's memory grows. */
-  #state(): { readonly qpos: Float64Array; readonly qvel: Float64Array; readonly ctrl: Float64Array } {
+  /** Never keep these arrays: they are views of the library's memory, and become invalid when that memory grows. */
+  #state(): StateArrays {
     return this.#data;
   }
 
@@ -254,45 +225,7 @@ export class Simulation {
     return id;
   }
 
-  #jointAddress(object: string): number {
-    const body = this.#bodyId(object);
-    const { body_dofadr: addresses } = this.#model as unknown as { readonly body_dofadr: Int32Array };
-    return addresses[body]!;
-  }
-
   #geomName(id: number): string {
     return this.#geoms[id]!.name;
   }
-
-  #listGeoms(): Omit<VisibleGeom, 'position' | 'rotation'>[] {
-    const model = this.#model as unknown as {
-      readonly ngeom: number;
-      readonly geom_type: Int32Array;
-      readonly geom_size: Float64Array;
-      readonly geom_rgba: Float32Array;
-      readonly geom_bodyid: Int32Array;
-      readonly body_weldid: Int32Array;
-    };
-    return Array.from({ length: model.ngeom }, (_, id) => {
-      const three = (of: ArrayLike<number>, width: number): Vector3 => [
-        of[width * id]!,
-        of[width * id + 1]!,
-        of[width * id + 2]!,
-      ];
-      return {
-        name: nameOfGeom(this.#model, id),
-        shape: SHAPES[model.geom_type[id]!]!,
-        size: three(model.geom_size, 3),
-        color: three(model.geom_rgba, 4),
-        isFixed: model.body_weldid[model.geom_bodyid[id]!] === 0,
-      };
-    });
-  }
-}
-
-function nameOfGeom(model: MjModel, id: number): string {
-  const geom = (model as unknown as { geom(id: number): { readonly name: string; delete(): void } }).geom(id);
-  const { name } = geom;
-  geom.delete();
-  return name;
 }

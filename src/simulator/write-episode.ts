@@ -9,7 +9,7 @@ import { outputError, writeAtomically } from '../files/atomic-file.js';
 import { readJsonFile } from '../files/json-file.js';
 import { RolloutWriter } from '../recordings/molmospaces/rollout-writer.js';
 import { keyPicture, recordEpisode } from './episode.js';
-import type { SceneConfig } from './scene.js';
+import type { SceneConfig } from './scene-config.js';
 
 const rows = z.array(z.array(z.number()));
 const summarySchema = z.strictObject({

@@ -10,7 +10,8 @@ import { outputError, writeAtomically } from '../files/atomic-file.js';
 import { readJsonFile } from '../files/json-file.js';
 import type { Transform } from '../geometry/transform.js';
 import { recordMoments, type MomentOptions, type Moments } from './moments.js';
-import { unseenOf, type SceneConfig } from './scene.js';
+import type { SceneConfig } from './scene-config.js';
+import { unseenOf } from './unseen.js';
 import { episodeFolder, REMAKE } from './write-episode.js';
 
 const FILE = 'moments.json';

@@ -6,7 +6,8 @@ import path from 'node:path';
 import { invert, transformPoint } from '../../src/geometry/transform.js';
 import { OUTPUT_TOPICS } from '../../src/node/planner-options.js';
 import { openRecording } from '../../src/recordings/open-recording.js';
-import { drawScene, loadSceneConfig } from '../../src/simulator/scene.js';
+import { drawScene } from '../../src/simulator/draw-scene.js';
+import { loadSceneConfig } from '../../src/simulator/scene-config.js';
 import { expectOneError, run } from './program.js';
 
 /** In the simulator over its bus, as a user starts it: the loops over pixels are many times as slow within the test runner. */
@@ -89,7 +90,12 @@ describe('evaluate episodes', () => {
     const again = path.join(folder, 'again');
     await mkdir(again);
     await writeFile(path.join(again, 'episode_0.mcap'), 'of before');
-    const good = await evaluate('--count', '1', '--seed', '0', '--keep-failed', again);
+    const options = ['--count', '1', '--seed', '0', '--keep-failed', again];
+    const refused = await run(['evaluate', 'episodes', ...options]);
+    expectOneError(refused, 4, /the folder .*again is not empty\. Give --overwrite/);
+    expect(refused.out).toBe('');
+    expect(await readdir(again)).toEqual(['episode_0.mcap']);
+    const good = await evaluate(...options, '--overwrite');
     expect(good.success.rate).toBe(1);
     expect(await readdir(again)).toEqual([]);
   }, 120_000);

@@ -8,7 +8,8 @@ import { toolPose } from '../../src/planning/inverse-kinematics.js';
 import { carryLegs, CARRY_M, gripOf, nextCommands, poseThatHolds } from '../../src/simulator/carrying.js';
 import { PHASES, type Phase } from '../../src/simulator/expert.js';
 import { recordMoments, type MomentOptions } from '../../src/simulator/moments.js';
-import { drawTrainingScene, loadSceneConfig } from '../../src/simulator/scene.js';
+import { drawTrainingScene } from '../../src/simulator/draw-scene.js';
+import { loadSceneConfig } from '../../src/simulator/scene-config.js';
 import { readMoments, writeMoments } from '../../src/simulator/write-moments.js';
 
 const PERIOD_S = 1 / 15;

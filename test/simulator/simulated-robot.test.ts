@@ -14,7 +14,9 @@ import { readGripperState, readJoints } from '../../src/sensing/joint-states.js'
 import { stampedTransforms } from '../../src/sensing/transform-messages.js';
 import { RGBD_NOISE } from '../../src/simulator/depth-noise.js';
 import { MotionHistory } from '../../src/simulator/motion-history.js';
-import { drawScene, drawTrainingScene, loadSceneConfig, unseenIn } from '../../src/simulator/scene.js';
+import { drawScene, drawTrainingScene } from '../../src/simulator/draw-scene.js';
+import { loadSceneConfig } from '../../src/simulator/scene-config.js';
+import { unseenIn } from '../../src/simulator/unseen.js';
 import { SimulatedRobot, type SimulatedRobotOptions } from '../../src/simulator/simulated-robot.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import { withTask } from '../../src/simulator/task.js';

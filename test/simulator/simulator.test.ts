@@ -10,7 +10,9 @@ import { invert, transformPoint } from '../../src/geometry/transform.js';
 import { RGBD_NOISE, withNoise } from '../../src/simulator/depth-noise.js';
 import { expertCommands, PHASES } from '../../src/simulator/expert.js';
 import { Renderer } from '../../src/simulator/renderer.js';
-import { drawScene, loadSceneConfig, type Scene } from '../../src/simulator/scene.js';
+import { drawScene } from '../../src/simulator/draw-scene.js';
+import type { Scene } from '../../src/simulator/scene.js';
+import { loadSceneConfig } from '../../src/simulator/scene-config.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import { judge } from '../../src/simulator/success.js';
 
@@ -70,7 +72,7 @@ describe('scenes', () => {
         message: expect.stringMatching(/two directions.*wrist_camera/),
       });
       await writeFile(file, JSON.stringify({ ...config, cameras: { size: [320, 180] } }));
-      await expect(loadSceneConfig(file)).rejects.toMatchObject({ message: expect.stringMatching(/must be a camera/) });
+      await expect(loadSceneConfig(file)).rejects.toMatchObject({ message: expect.stringMatching(/must be at least one camera/) });
       await writeFile(file, JSON.stringify({ ...config, light: { ...config.light, ambient: [0.5, 1.5] } }));
       await expect(loadSceneConfig(file)).rejects.toMatchObject({
         message: expect.stringMatching(/shares lie between 0 and 1.*light\.ambient/),

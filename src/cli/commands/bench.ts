@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { ConfigurationError } from '../../core/errors.js';
 import { loadArm } from '../../files/arm-file.js';
-import { loadSceneConfig } from '../../simulator/scene.js';
+import { loadSceneConfig } from '../../simulator/scene-config.js';
 import { countingNumber, positiveNumber } from '../arguments.js';
 import { benchBundle, type BundleFigures } from '../benchmarks/bundle.js';
 import { benchLimiter } from '../benchmarks/limiter.js';

@@ -8,7 +8,7 @@ import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { runEpisode } from '../../node/closed-loop.js';
 import { EpisodeStory, type StoryPicture } from '../../node/episode-story.js';
-import { loadSceneConfig, type SceneConfig } from '../../simulator/scene.js';
+import { loadSceneConfig, type SceneConfig } from '../../simulator/scene-config.js';
 import { animationWebp } from '../../visualization/animation.js';
 import { episodesPage, type EpisodeSection } from '../../visualization/episodes-page.js';
 import { jointTracesSvg } from '../../visualization/joint-traces.js';

@@ -8,7 +8,7 @@ import { episodeStatistics } from '../../simulator/episode-statistics.js';
 import { PHASES, type Phase } from '../../simulator/expert.js';
 import { makeEpisodes, makeMoments, type EpisodesOptions } from '../../simulator/make-episodes.js';
 import type { MomentOptions } from '../../simulator/moments.js';
-import { loadSceneConfig } from '../../simulator/scene.js';
+import { loadSceneConfig } from '../../simulator/scene-config.js';
 import { episodeFolder, PREVIEW, type EpisodeSummary } from '../../simulator/write-episode.js';
 import { countingNumber, episodeCount, notNegative, wholeNumber } from '../arguments.js';
 import { interruptible } from '../interruption.js';

@@ -13,7 +13,7 @@ import {
 import type { QueueOptions } from '../../execution/chunk-queue.js';
 import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
-import { loadSceneConfig } from '../../simulator/scene.js';
+import { loadSceneConfig } from '../../simulator/scene-config.js';
 import { onThreads } from '../../threads/worker-pool.js';
 import {
   cameraName,
