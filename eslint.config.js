@@ -3,7 +3,7 @@ import { createTypeScriptImportResolver } from 'eslint-import-resolver-typescrip
 import importX from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
-/** What each folder of src/ may import, besides itself. Dependencies point inward: cli -> node -> stages -> core, adapters -> ports. */
+/** What each folder of src/ may import, besides itself. Dependencies point inward: cli -> runs -> assembly -> node -> stages -> core, adapters -> ports. */
 const mayImport = {
   core: [],
   files: ['core'],
@@ -46,20 +46,37 @@ const mayImport = {
     'inference',
     'builder',
   ],
-  node: [
+  node: ['core', 'planning', 'execution', 'geometry', 'bus', 'sensing', 'grounding', 'forecasting', 'visualization'],
+  assembly: [
     'core',
+    'files',
+    'geometry',
+    'bus',
+    'grounding',
+    'forecasting',
     'planning',
     'execution',
     'inference',
+    'node',
+    'recordings',
+  ],
+  runs: [
+    'core',
+    'files',
     'geometry',
     'bus',
     'sensing',
     'grounding',
     'forecasting',
+    'planning',
+    'execution',
+    'inference',
     'evaluation',
     'visualization',
+    'node',
     'recordings',
     'simulator',
+    'assembly',
   ],
 };
 const zones = Object.entries(mayImport).map(([folder, allowed]) => ({
@@ -70,7 +87,18 @@ const zones = Object.entries(mayImport).map(([folder, allowed]) => ({
 }));
 // Within the bus folder, only adapters (and what wires them) know a concrete bus: a stage that imported one could not run on another.
 zones.push({
-  target: ['core', 'geometry', 'sensing', 'grounding', 'forecasting', 'visualization'].map((name) => `./src/${name}`),
+  target: [
+    'core',
+    'geometry',
+    'sensing',
+    'grounding',
+    'forecasting',
+    'planning',
+    'execution',
+    'visualization',
+    'node',
+    'assembly',
+  ].map((name) => `./src/${name}`),
   from: './src/bus/memory',
   message: 'Stages know the Bus port, never an adapter.',
 });

@@ -19,10 +19,17 @@ export interface VelocityEnvelope {
   readonly upper: number;
 }
 
-/** A robot arm: its limits, joint by joint, and whose kinematics it has. */
+export interface ArmJoint extends JointLimits {
+  /** In joint states, without the prefix that tells several arms apart. */
+  readonly name: string;
+}
+
+/** A robot arm: its limits, joint by joint from base to hand, its names, and whose kinematics it has. */
 export interface Arm {
   readonly name: string;
   /** `franka`: those of FR3 and Panda. `none`: positions of its hand are not known here. */
   readonly kinematics: 'franka' | 'none';
-  readonly joints: readonly JointLimits[];
+  /** Frames of its base and of what carries the gripper, without the prefix that tells several arms apart. */
+  readonly links: { readonly base: string; readonly hand: string };
+  readonly joints: readonly ArmJoint[];
 }

@@ -15,3 +15,17 @@ export interface PointTracks {
   /** Index of t0 when the source defines it (a clip); null for a whole rollout. */
   readonly t0: number | null;
 }
+
+/** The row nearest to a stamp, if it is within half a step; null otherwise. */
+export function trackRow({ stamps }: PointTracks, stamp: Nanoseconds): number | null {
+  let best = 0;
+  stamps.forEach((candidate, i) => {
+    if (absolute(candidate - stamp) < absolute(stamps[best]! - stamp)) best = i;
+  });
+  const step = stamps.length > 1 ? absolute(stamps[1]! - stamps[0]!) : 0n;
+  return absolute(stamps[best]! - stamp) * 2n <= step ? best : null;
+}
+
+function absolute(value: bigint): bigint {
+  return value < 0n ? -value : value;
+}

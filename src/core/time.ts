@@ -27,3 +27,6 @@ export function fromSeconds(seconds: number): Nanoseconds {
 export function toSeconds(duration: Nanoseconds): number {
   return Number(duration) / 1e9;
 }
+
+/** Seconds between two pictures and between two future steps: 15 Hz, as MolmoMotion and MolmoBot were trained. */
+export const MODEL_STEP_S = 1 / 15;

@@ -18,6 +18,7 @@ const envelopeSchema = z.strictObject({
 });
 const jointSchema = z
   .strictObject({
+    name: z.string().min(1),
     lower: z.number(),
     upper: z.number(),
     velocity: positive,
@@ -30,6 +31,7 @@ const armSchema = z
   .strictObject({
     name: z.string().min(1),
     kinematics: z.enum(['franka', 'none']).default('none'),
+    links: z.strictObject({ base: z.string().min(1), hand: z.string().min(1) }),
     joints: z.array(jointSchema).min(1),
   })
   .refine(({ kinematics, joints }) => kinematics === 'none' || joints.length === 7, 'a Franka arm has 7 joints');
@@ -70,6 +72,7 @@ function badArm(file: string, why: string): ConfigurationError {
   return new ConfigurationError({
     code: 'arm.format',
     message: `${file} does not describe an arm: ${why}`,
-    remedy: 'give name and, for each joint, lower, upper, velocity, acceleration and jerk in radians and seconds',
+    remedy:
+      'give name, links (base, hand) and, for each joint, name, lower, upper, velocity, acceleration and jerk in radians and seconds',
   });
 }

@@ -1,5 +1,5 @@
 import { InputError } from '../core/errors.js';
-import type { PointTracks } from '../core/point-tracks.js';
+import { trackRow, type PointTracks } from '../core/point-tracks.js';
 import { seededRandom } from '../core/random.js';
 import type { QueryPoint, QueryPoints } from '../core/query-points.js';
 import type { Nanoseconds } from '../core/time.js';
@@ -81,18 +81,4 @@ export class TrackGrounder implements Grounder {
       remedy: 'use tracks of the same episode',
     });
   }
-}
-
-/** The row nearest to a stamp, if it is within half a step; null otherwise. */
-export function trackRow({ stamps }: PointTracks, stamp: Nanoseconds): number | null {
-  let best = 0;
-  stamps.forEach((candidate, i) => {
-    if (absolute(candidate - stamp) < absolute(stamps[best]! - stamp)) best = i;
-  });
-  const step = stamps.length > 1 ? absolute(stamps[1]! - stamps[0]!) : 0n;
-  return absolute(stamps[best]! - stamp) * 2n <= step ? best : null;
-}
-
-function absolute(value: bigint): bigint {
-  return value < 0n ? -value : value;
 }

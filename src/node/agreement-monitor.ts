@@ -5,9 +5,9 @@ import { InputError } from '../core/errors.js';
 import type { Forecast } from '../core/forecast.js';
 import type { Transform } from '../geometry/transform.js';
 import { agreementOf, carriedPath, type Agreement, type CarriedPath } from '../planning/agreement.js';
-import { OUTPUT_TOPICS } from './planner-options.js';
 
 export interface AgreementOptions {
+  readonly topic: string;
   /** Tool centre from the flange. */
   readonly tool: Transform;
   /** Chunks further than this from the forecast, on average, are not executed, metres; null publishes only. */
@@ -23,7 +23,7 @@ export interface AgreementFigures {
 
 /** Compares a policy's chunks with the forecasts, and says how far apart they are. It means something while the object is held. */
 export class AgreementMonitor {
-  readonly #options: AgreementOptions;
+  #options: AgreementOptions;
   readonly #publisher: Publisher<Float64Message>;
   #path: CarriedPath | null = null;
   #count = 0;
@@ -33,7 +33,7 @@ export class AgreementMonitor {
 
   constructor(bus: Bus, options: AgreementOptions) {
     this.#options = options;
-    this.#publisher = bus.advertise(OUTPUT_TOPICS.agreement, 'std_msgs/msg/Float64', DEFAULT_QOS);
+    this.#publisher = bus.advertise(options.topic, 'std_msgs/msg/Float64', DEFAULT_QOS);
   }
 
   /** @param joints of the arm at t0. @param cameraInBase pose of the forecast's frame at t0. @throws InputError `plan.*`: it is no rigid motion. */
@@ -60,6 +60,11 @@ export class AgreementMonitor {
       });
     }
     return agreement;
+  }
+
+  /** Metres; null publishes only. */
+  set gateM(gateM: number | null) {
+    this.#options = { ...this.#options, gateM };
   }
 
   clear(): void {

@@ -13,6 +13,8 @@ export interface CameraTopics {
   /** Aligned to the colour image; null for a camera without depth. */
   readonly depth: { readonly topic: string; readonly type: ImageType } | null;
   readonly rectified: boolean;
+  /** Optical frame, in place of the one in the headers of its pictures. */
+  readonly frame?: string;
 }
 
 /** A topic of a recording or of a graph. What is not known is left out. */
@@ -24,7 +26,7 @@ export interface Topic {
   readonly picture?: PictureFacts;
 }
 
-/** What the configuration says of one camera, `cameras.NAME`; what it leaves out is found. */
+/** What the configuration says of one camera, `cameras.NAME`; what it leaves out is found. Null leaves the whole camera out. */
 export interface ChosenCamera {
   readonly color?: string | undefined;
   /** Null for a camera whose depth is not to be used. */
@@ -42,7 +44,7 @@ export interface ChosenCamera {
  */
 export function findCameras(
   topics: readonly Topic[],
-  chosen: Readonly<Record<string, ChosenCamera>> = {},
+  chosen: Readonly<Record<string, ChosenCamera | null>> = {},
 ): readonly CameraTopics[] {
   const alive = topics.filter(({ count }) => count !== 0);
   const infos = new Set(
@@ -53,24 +55,26 @@ export function findCameras(
       ? [{ topic: topic.topic, type: topic.type, name: pictureName(topic.topic), picture: topic.picture ?? null }]
       : [],
   );
-  for (const [camera, { color, depth, info }] of Object.entries(chosen)) {
+  const choices = Object.entries(chosen).flatMap(([name, choice]) => (choice ? [{ name, ...choice }] : []));
+  for (const { name: camera, color, depth, info } of choices) {
     const known = pictures.map(({ topic }) => topic);
     if (color !== undefined) requireTopic(`cameras.${camera}.color`, color, known);
     if (depth !== undefined && depth !== null) requireTopic(`cameras.${camera}.depth`, depth, known);
     if (info !== undefined) requireTopic(`cameras.${camera}.info`, info, [...infos]);
   }
   const depths = pictures.filter(isDepth);
-  const taken = new Set(Object.values(chosen).map(({ color }) => color));
+  const taken = new Set(choices.map(({ color }) => color));
   const found = preferredTransports(pictures.filter(isColor), 'color')
     .filter(({ topic }) => !taken.has(topic))
     .flatMap((color) => {
       const name = cameraNameOf(color.name);
       const info = chosen[name]?.info ?? infoBeside(color.name.base, infos);
       // A camera whose colour the configuration chooses is not found a second time.
-      return info === undefined || chosen[name]?.color !== undefined ? [] : [{ name, color, info }];
+      const isChosen = chosen[name] === null || chosen[name]?.color !== undefined;
+      return info === undefined || isChosen ? [] : [{ name, color, info }];
     });
   refuseSameNames(found);
-  const named = Object.entries(chosen).flatMap(([name, { color: topic, info: given }]) => {
+  const named = choices.flatMap(({ name, color: topic, info: given }) => {
     const color = pictures.find((picture) => picture.topic === topic);
     const info = color && (given ?? infoBeside(color.name.base, infos));
     if (color && info === undefined) throw noInfo(name, color.topic);

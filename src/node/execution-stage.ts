@@ -21,7 +21,7 @@ import { GripperSwitch, testGripper, type GripperOptions } from '../execution/gr
 import { prepareLimits, type LimiterOptions } from '../execution/limiter.js';
 import { SynchronousSlots } from '../execution/synchronous-slots.js';
 import { Watchdogs, type Fault, type WatchedStream } from '../execution/watchdogs.js';
-import { OUTPUT_TOPICS, SERVICES, type InputTopics } from './planner-options.js';
+import { OUTPUT_TYPES, type NodeTopics } from './topics.js';
 
 export interface ExecutionOptions {
   readonly arm: Arm;
@@ -42,7 +42,7 @@ export interface ExecutionOptions {
   readonly maxAgeS: WatchLimits;
   /** Modes of the robot in which it moves; others stop it. */
   readonly movingModes: readonly string[];
-  readonly topics: InputTopics;
+  readonly topics: NodeTopics;
   /** Seconds of a clock that never jumps. */
   readonly monotonicS: () => number;
 }
@@ -119,9 +119,9 @@ export class ExecutionStage {
     this.#slots = new SynchronousSlots(() => {
       this.#ask();
     });
-    this.#command = bus.advertise(OUTPUT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory', DEFAULT_QOS);
-    this.#preview = bus.advertise(OUTPUT_TOPICS.commandPreview, 'trajectory_msgs/msg/JointTrajectory', DEFAULT_QOS);
-    this.#gripper = bus.advertise(OUTPUT_TOPICS.gripper, 'std_msgs/msg/Float64', DEFAULT_QOS);
+    this.#command = bus.advertise(options.topics.command, OUTPUT_TYPES.command, DEFAULT_QOS);
+    this.#preview = bus.advertise(options.topics.command_preview, OUTPUT_TYPES.command_preview, DEFAULT_QOS);
+    this.#gripper = bus.advertise(options.topics.gripper, OUTPUT_TYPES.gripper, DEFAULT_QOS);
     this.#subscriptions.push(
       bus.clock.every(fromSeconds(options.limiter.periodS)).subscribe(() => {
         if (options.queue.mode === 'synchronous') this.#slot();
@@ -130,7 +130,7 @@ export class ExecutionStage {
       bus.clock.jumps.subscribe((by) => {
         this.#jumped(by);
       }),
-      bus.subscribe(options.topics.robotMode, 'std_msgs/msg/String', DEFAULT_QOS).subscribe(({ message }) => {
+      bus.subscribe(options.topics.robot_mode, 'std_msgs/msg/String', DEFAULT_QOS).subscribe(({ message }) => {
         this.#robotMode(message.data);
       }),
     );
@@ -224,6 +224,16 @@ export class ExecutionStage {
 
   sawTransforms(stamp: Nanoseconds): void {
     this.#watchdogs.saw('transforms', stamp);
+  }
+
+  /** Never in the middle of a motion: the robot would be sent from where it is to where it was only shown to be. */
+  setDryRun(dryRun: boolean): { readonly success: boolean; readonly message: string } {
+    if (this.phase === 'active' || this.phase === 'stopping') return { success: false, message: 'stop first' };
+    this.#dryRun = dryRun;
+    return {
+      success: true,
+      message: dryRun ? 'commands are only shown' : 'commands will be sent after the next start',
+    };
   }
 
   /** For the operator. */
@@ -366,6 +376,7 @@ export class ExecutionStage {
   }
 
   #serve(): void {
+    const { topics } = this.#options;
     const trigger = (act: () => string): (() => Promise<{ success: boolean; message: string }>) => {
       return () => {
         try {
@@ -378,7 +389,7 @@ export class ExecutionStage {
     };
     this.#closing.push(
       this.#bus.serve(
-        SERVICES.start,
+        topics.start,
         'std_srvs/srv/Trigger',
         trigger(() => {
           this.start();
@@ -386,7 +397,7 @@ export class ExecutionStage {
         }),
       ),
       this.#bus.serve(
-        SERVICES.stop,
+        topics.stop,
         'std_srvs/srv/Trigger',
         trigger(() => {
           this.stop({
@@ -398,20 +409,8 @@ export class ExecutionStage {
           return this.phase;
         }),
       ),
-      this.#bus.serve(SERVICES.gripperTest, 'std_srvs/srv/Trigger', () => this.#testGripper()),
-      this.#bus.serve(SERVICES.dryRun, 'std_srvs/srv/SetBool', ({ data }) => {
-        // Never in the middle of a motion: the robot would be sent from where it is to where it was only shown to be.
-        const isMoving = this.phase === 'active' || this.phase === 'stopping';
-        if (!isMoving) this.#dryRun = data;
-        return Promise.resolve({
-          success: !isMoving,
-          message: isMoving
-            ? 'stop first'
-            : data
-              ? 'commands are only shown'
-              : 'commands will be sent after the next start',
-        });
-      }),
+      this.#bus.serve(topics.gripper_test, 'std_srvs/srv/Trigger', () => this.#testGripper()),
+      this.#bus.serve(topics.dry_run, 'std_srvs/srv/SetBool', ({ data }) => Promise.resolve(this.setDryRun(data))),
     );
   }
 }

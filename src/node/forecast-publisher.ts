@@ -2,7 +2,6 @@ import { DEFAULT_QOS, LATCHED_QOS, type Bus, type Publisher } from '../bus/bus.j
 import type {
   CompressedImage,
   DiagnosticArray,
-  DiagnosticStatus,
   JointTrajectory,
   MarkerArray,
   MessageTypes,
@@ -15,7 +14,7 @@ import type { ActionChunk } from '../core/action-chunk.js';
 import type { Forecast } from '../core/forecast.js';
 import type { CameraFrame } from '../core/observation.js';
 import type { QueryPoints } from '../core/query-points.js';
-import { toTimeMessage, type Nanoseconds } from '../core/time.js';
+import { toTimeMessage } from '../core/time.js';
 import { ForecastMarkers } from '../visualization/markers.js';
 import {
   centroidPath,
@@ -25,13 +24,8 @@ import {
   queryPointsMessage,
 } from '../visualization/messages.js';
 import { overlayPng } from '../visualization/overlay.js';
-import type { ExecutionStage } from './execution-stage.js';
-import { OUTPUT_TOPICS } from './planner-options.js';
-import type { Refusal } from './refusals.js';
-
-const DIAGNOSTIC_OK = 0;
-const DIAGNOSTIC_WARN = 1;
-const DIAGNOSTIC_ERROR = 2;
+import { diagnosticArray } from './diagnostics.js';
+import { OUTPUT_TYPES, type NodeTopics } from './topics.js';
 
 /** Shows query points, forecasts and chunks on the bus. The two small ones are latched for whoever comes later; pictures that nobody looks at are not made. */
 export class ForecastPublisher {
@@ -41,19 +35,19 @@ export class ForecastPublisher {
   readonly #path: Publisher<PathMessage>;
   readonly #points: Publisher<PointCloud2>;
   readonly #chunk: Publisher<JointTrajectory>;
-  readonly #overlay: Publisher<CompressedImage>;
+  readonly #overlay: Publisher<CompressedImage> | null;
   readonly #diagnostics: Publisher<DiagnosticArray>;
   readonly #shown = new ForecastMarkers();
 
-  constructor(bus: Bus) {
-    this.#queryPoints = bus.advertise(OUTPUT_TOPICS.queryPoints, 'molmo_motion_planner/msg/QueryPoints', LATCHED_QOS);
-    this.#forecast = bus.advertise(OUTPUT_TOPICS.forecast, 'molmo_motion_planner/msg/PointForecast', LATCHED_QOS);
-    this.#markers = bus.advertise(OUTPUT_TOPICS.markers, 'visualization_msgs/msg/MarkerArray', DEFAULT_QOS);
-    this.#path = bus.advertise(OUTPUT_TOPICS.path, 'nav_msgs/msg/Path', DEFAULT_QOS);
-    this.#points = bus.advertise(OUTPUT_TOPICS.points, 'sensor_msgs/msg/PointCloud2', DEFAULT_QOS);
-    this.#chunk = bus.advertise(OUTPUT_TOPICS.chunk, 'trajectory_msgs/msg/JointTrajectory', DEFAULT_QOS);
-    this.#overlay = bus.advertise(OUTPUT_TOPICS.overlay, 'sensor_msgs/msg/CompressedImage', DEFAULT_QOS);
-    this.#diagnostics = bus.advertise(OUTPUT_TOPICS.diagnostics, 'diagnostic_msgs/msg/DiagnosticArray', DEFAULT_QOS);
+  constructor(bus: Bus, topics: NodeTopics, showsOverlay: boolean) {
+    this.#queryPoints = bus.advertise(topics.query_points, OUTPUT_TYPES.query_points, LATCHED_QOS);
+    this.#forecast = bus.advertise(topics.forecast, OUTPUT_TYPES.forecast, LATCHED_QOS);
+    this.#markers = bus.advertise(topics.markers, OUTPUT_TYPES.markers, DEFAULT_QOS);
+    this.#path = bus.advertise(topics.forecast_path, OUTPUT_TYPES.forecast_path, DEFAULT_QOS);
+    this.#points = bus.advertise(topics.points, OUTPUT_TYPES.points, DEFAULT_QOS);
+    this.#chunk = bus.advertise(topics.chunk, OUTPUT_TYPES.chunk, DEFAULT_QOS);
+    this.#overlay = showsOverlay ? bus.advertise(topics.overlay, OUTPUT_TYPES.overlay, DEFAULT_QOS) : null;
+    this.#diagnostics = bus.advertise(topics.diagnostics, OUTPUT_TYPES.diagnostics, DEFAULT_QOS);
   }
 
   query(query: QueryPoints): void {
@@ -70,7 +64,7 @@ export class ForecastPublisher {
     this.#forecast.publish(forecastMessage(forecast));
     publishIfHeard(this.#path, () => centroidPath(forecast));
     publishIfHeard(this.#markers, () => this.#shown.update(query, forecast));
-    if (this.#overlay.subscriberCount === 0) return;
+    if (!this.#overlay || this.#overlay.subscriberCount === 0) return;
     const png = await overlayPng({
       image: await frame.color(),
       camera: frame.model,
@@ -89,31 +83,8 @@ export class ForecastPublisher {
     publishIfHeard(this.#chunk, () => chunkMessage(chunk, joints));
   }
 
-  diagnostics(
-    now: Nanoseconds,
-    refusals: readonly Refusal[],
-    counts: Readonly<Record<string, number>>,
-    execution: ReturnType<ExecutionStage['status']> | null,
-  ): void {
-    publishIfHeard(this.#diagnostics, () => ({
-      header: { stamp: toTimeMessage(now), frame_id: '' },
-      status: [
-        {
-          level: refusals.length === 0 ? DIAGNOSTIC_OK : DIAGNOSTIC_WARN,
-          name: 'molmo_motion_planner',
-          message:
-            refusals.length === 0
-              ? 'all inputs are usable'
-              : refusals.map((r) => `${r.message} (${r.count} times)`).join('; '),
-          hardware_id: '',
-          values: [
-            ...Object.entries(counts).map(([key, value]) => ({ key, value: String(value) })),
-            ...refusals.map((r) => ({ key: `${r.stage}.${r.code}`, value: String(r.count) })),
-          ],
-        },
-        ...(execution ? [executionStatus(execution)] : []),
-      ],
-    }));
+  diagnostics(...state: Parameters<typeof diagnosticArray>): void {
+    publishIfHeard(this.#diagnostics, () => diagnosticArray(...state));
   }
 
   close(): void {
@@ -127,23 +98,8 @@ export class ForecastPublisher {
       this.#overlay,
       this.#diagnostics,
     ])
-      publisher.close();
+      publisher?.close();
   }
-}
-
-function executionStatus({ phase, dryRun, lastStop }: ReturnType<ExecutionStage['status']>): DiagnosticStatus {
-  const isStopped = phase === 'stopping' || phase === 'stopped';
-  return {
-    level: isStopped ? DIAGNOSTIC_ERROR : DIAGNOSTIC_OK,
-    name: 'molmo_motion_planner: execution',
-    message: isStopped && lastStop ? `${phase}: ${lastStop.message}. ${lastStop.remedy}` : phase,
-    hardware_id: '',
-    values: [
-      { key: 'phase', value: phase },
-      { key: 'dry_run', value: String(dryRun) },
-      { key: 'last_stop', value: lastStop?.code ?? '' },
-    ],
-  };
 }
 
 function publishIfHeard<M extends MessageTypes[keyof MessageTypes]>(publisher: Publisher<M>, make: () => M): void {

@@ -1,12 +1,11 @@
 import { Subject, type Observable } from 'rxjs';
-import type { ActionChunk } from '../core/action-chunk.js';
 import { CancelledError, InputError, RetryableError } from '../core/errors.js';
 import type { CameraFrame } from '../core/observation.js';
-import type { JointPositions } from '../core/joint-state.js';
 import { normalNumbers, seededRandom } from '../core/random.js';
 import { fromSeconds, type Nanoseconds } from '../core/time.js';
 import type { ActionExpertPolicy, PolicyResult } from '../planning/action-expert-policy.js';
 import { ObservationWindow, type WindowOptions } from '../sensing/observation-window.js';
+import type { PlanningStage, RobotMoment } from './planning-stage.js';
 
 export interface PolicyStageOptions {
   /** Cameras of the bus, in the order of the model's images. */
@@ -22,35 +21,14 @@ export interface PolicyStageOptions {
   readonly isWanted?: () => boolean;
 }
 
-/** The robot and its task when a picture came. */
-export interface RobotMoment {
-  /** Null where no joint states have arrived. */
-  readonly joints: JointPositions | null;
-  /** Null where no gripper has been heard. */
-  readonly gripper: number | null;
-  readonly instruction: string;
-}
-
-/** Whoever plans chunks beside the forecasts, as the planner sees it. */
-export interface PlanningStage {
-  /** Chunks, and milliseconds by name, with `total` among them. */
-  readonly results: Observable<{ readonly chunk: ActionChunk; readonly timings: Readonly<Record<string, number>> }>;
-  readonly failures: Observable<unknown>;
-  addFrame(frame: CameraFrame, robot: RobotMoment): void;
-  /** A promise while a chunk is being made. */
-  settle(): Promise<void> | undefined;
-  clear(): void;
-  close(): Promise<void>;
-}
-
 /** Asks the policy for a chunk at every complete set of pictures, one at a time. */
 export class PolicyStage implements PlanningStage {
-  readonly policy: ActionExpertPolicy;
   readonly results: Observable<PolicyResult>;
-  /** Stamps of the observations that chunks are begun from. */
   readonly observed: Observable<Nanoseconds>;
-  /** Errors of chunks that failed. */
   readonly failures: Observable<unknown>;
+  /** A policy does not say when it is done. */
+  readonly isDone = false;
+  readonly #policy: ActionExpertPolicy;
   readonly #options: PolicyStageOptions;
   readonly #results = new Subject<PolicyResult>();
   readonly #observed = new Subject<Nanoseconds>();
@@ -64,7 +42,7 @@ export class PolicyStage implements PlanningStage {
   #epoch = 0;
 
   constructor(policy: ActionExpertPolicy, options: PolicyStageOptions) {
-    this.policy = policy;
+    this.#policy = policy;
     this.#options = options;
     this.#windows = new Map(options.cameras.map((camera) => [camera, new ObservationWindow(options.window)]));
     this.#random = seededRandom(options.seed);
@@ -90,16 +68,22 @@ export class PolicyStage implements PlanningStage {
     });
   }
 
-  get cameras(): readonly string[] {
-    return this.#options.cameras;
+  sawForecast(): void {
+    // It looks at the pictures itself.
   }
 
-  /** A promise while a chunk is being made. */
+  sawCommand(): void {
+    // The next observation shows what came of it.
+  }
+
+  restart(): void {
+    // What was planned before a start is not executed; the observations stay true.
+  }
+
   settle(): Promise<void> | undefined {
     return this.#running;
   }
 
-  /** After a jump of the clock nothing that was seen before counts. */
   clear(): void {
     for (const window of this.#windows.values()) window.clear();
     this.#last = null;
@@ -137,14 +121,14 @@ export class PolicyStage implements PlanningStage {
       const { joints, gripper, instruction } = robot;
       if (!joints || gripper === null) throw noState(joints === null);
       if (instruction === '') throw noInstruction();
-      const result = await this.policy.plan(
+      const result = await this.#policy.plan(
         {
           stamp,
           images: await Promise.all(frames.map((frame) => frame.color())),
           instruction,
           state: [...joints.positions, gripper],
         },
-        normalNumbers(this.policy.noiseLength, this.#random),
+        normalNumbers(this.#policy.noiseLength, this.#random),
         this.#abort.signal,
       );
       if (epoch === this.#epoch) this.#results.next(result);
@@ -166,6 +150,6 @@ function noInstruction(): InputError {
   return new InputError({
     code: 'instruction.empty',
     message: 'there is no instruction yet, or it is empty',
-    remedy: 'publish it on the instruction topic, or give --instruction',
+    remedy: 'publish it on the instruction topic, or set instruction.text (--instruction)',
   });
 }

@@ -1,12 +1,12 @@
 import { Subject, type Observable } from 'rxjs';
-import type { ActionChunk } from '../core/action-chunk.js';
 import { RetryableError } from '../core/errors.js';
 import { widthOfState, type GripperConvention } from '../core/gripper.js';
 import type { CameraFrame } from '../core/observation.js';
 import type { Command } from '../execution/executor.js';
 import type { RigidMotionPlanner } from '../planning/rigid-planner.js';
-import type { PlannerResult } from './planner.js';
-import type { PlanningStage, RobotMoment } from './policy-stage.js';
+import type { Nanoseconds } from '../core/time.js';
+import type { ForecastResult } from './forecast-result.js';
+import type { PlannedChunk, PlanningStage, RobotMoment } from './planning-stage.js';
 
 export interface RigidStageOptions {
   /** Whose pictures set the pace. */
@@ -18,11 +18,13 @@ export interface RigidStageOptions {
 
 /** The rigid-motion planner on the bus: it learns from forecasts and from what was executed, and plans when a chunk is wanted. */
 export class RigidStage implements PlanningStage {
-  readonly results: Observable<{ readonly chunk: ActionChunk; readonly timings: Readonly<Record<string, number>> }>;
+  readonly results: Observable<PlannedChunk>;
   readonly failures: Observable<unknown>;
+  readonly observed: Observable<Nanoseconds>;
   readonly #planner: RigidMotionPlanner;
   readonly #options: RigidStageOptions;
-  readonly #results = new Subject<{ chunk: ActionChunk; timings: Readonly<Record<string, number>> }>();
+  readonly #results = new Subject<PlannedChunk>();
+  readonly #observed = new Subject<Nanoseconds>();
   readonly #failures = new Subject<unknown>();
   #instruction: string | null = null;
 
@@ -31,9 +33,10 @@ export class RigidStage implements PlanningStage {
     this.#options = options;
     this.results = this.#results.asObservable();
     this.failures = this.#failures.asObservable();
+    this.observed = this.#observed.asObservable();
   }
 
-  sawForecast({ forecast, query, cameraInBase, observation }: PlannerResult): void {
+  sawForecast({ forecast, query, cameraInBase, observation }: ForecastResult): void {
     if (cameraInBase && observation.instruction === this.#instruction)
       this.#planner.saw({ forecast, cameraInBase, surface: query.surface ?? [] });
   }
@@ -46,6 +49,7 @@ export class RigidStage implements PlanningStage {
     if (frame.camera !== this.#options.camera) return;
     if (this.#instruction !== instruction) this.#planner.reset();
     this.#instruction = instruction;
+    if (joints && gripper !== null) this.#observed.next(frame.stamp);
     if (!this.#options.isWanted()) return;
     const start = performance.now();
     try {
@@ -62,8 +66,21 @@ export class RigidStage implements PlanningStage {
     }
   }
 
+  get isDone(): boolean {
+    return this.#planner.isDone;
+  }
+
+  /** It holds the object, and would carry it next. */
+  isHolding(gripperWidthM: number): boolean {
+    return this.#planner.isHolding(gripperWidthM);
+  }
+
   settle(): undefined {
     return undefined;
+  }
+
+  restart(): void {
+    this.#planner.reset();
   }
 
   clear(): void {
@@ -73,6 +90,7 @@ export class RigidStage implements PlanningStage {
   close(): Promise<void> {
     this.#results.complete();
     this.#failures.complete();
+    this.#observed.complete();
     return Promise.resolve();
   }
 }

@@ -48,8 +48,14 @@ const RETREAT_M = 0.14;
 /** Of the Franka hand's fingers beyond the tool centre. */
 const FINGERTIP_M = 0.012;
 const TICKS = { settle: 2, close: 8, open: 6 };
-/** A gripper that closes further than this holds nothing. */
+/** A gripper that closes further than this holds nothing, metres. */
 const EMPTY_M = 0.006;
+
+/** Whether a gripper that was told to close has closed on nothing. */
+export function isEmpty(gripperWidthM: number): boolean {
+  return gripperWidthM < EMPTY_M;
+}
+
 /** An object that is forecast to go no further than this from where it is has arrived. */
 const ARRIVED_M = 0.012;
 /** Within this of where a forecast ends, the object rests. */
@@ -92,6 +98,11 @@ export class RigidMotionPlanner {
 
   get isDone(): boolean {
     return this.#phase === 'done' && this.#next >= this.#program.length;
+  }
+
+  /** The object was grasped, the gripper did not close on nothing, and all of that motion is over: the next one would carry it. */
+  isHolding(gripperWidthM: number): boolean {
+    return this.#phase === 'carry' && this.#next >= this.#program.length && !isEmpty(gripperWidthM);
   }
 
   saw(seen: SeenForecast): void {
@@ -151,7 +162,7 @@ export class RigidMotionPlanner {
       case 'grasp':
         return seen && this.#then('carry', this.#grasp(joints, seen));
       case 'carry': {
-        if (gripperWidthM < EMPTY_M) {
+        if (isEmpty(gripperWidthM)) {
           if (this.#attempts + 1 >= ATTEMPTS) throw missed();
           this.#attempts++;
           return this.#then('grasp', this.#letGo(joints));

@@ -14,6 +14,8 @@ export interface CameraStreamOptions {
   readonly hasDepth: boolean;
   /** The images are rectified: P of CameraInfo applies instead of K and the distortion. */
   readonly rectified: boolean;
+  /** Optical frame, in place of the one in the headers of the colour images. */
+  readonly frame?: string;
   /** Metres per unit of integer depth images. */
   readonly depthScaleM: number;
   /** Widest difference of stamps between colour and depth. */
@@ -130,7 +132,7 @@ export class CameraStream {
     }
     this.#emit({
       camera,
-      frameId: color.header.frame_id,
+      frameId: this.#options.frame ?? color.header.frame_id,
       stamp,
       model,
       fingerprint: () => `${color.data.length}:${crc32(color.data)}`,

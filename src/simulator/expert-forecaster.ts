@@ -37,7 +37,7 @@ const SAME_PLACE_M = 0.004;
  * the object now is; an object that still stands where it stood is about to move.
  */
 export class ExpertForecaster implements Forecaster {
-  readonly name = 'recorded';
+  readonly name = 'truth';
   readonly horizon: number;
   readonly historySize: number;
   readonly #motion: readonly Transform[];

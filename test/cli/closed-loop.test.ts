@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { invert, transformPoint } from '../../src/geometry/transform.js';
-import { OUTPUT_TOPICS } from '../../src/node/planner-options.js';
+import { DEFAULT_TOPICS } from '../../src/node/topics.js';
 import { openRecording } from '../../src/recordings/open-recording.js';
 import { drawScene } from '../../src/simulator/draw-scene.js';
 import { loadSceneConfig } from '../../src/simulator/scene-config.js';
@@ -40,7 +40,7 @@ describe('evaluate episodes', () => {
       await evaluate('--count', '2', '--seed', '0', '--jobs', '2'),
     ];
     expect(withoutTimes(one.episodes)).toEqual(withoutTimes(two.episodes));
-    expect(one).toMatchObject({ forecaster: 'recorded', planner: 'rigid', failures: {} });
+    expect(one).toMatchObject({ forecaster: 'truth', planner: 'rigid', failures: {} });
     expect(one.success).toMatchObject({ episodes: 2, succeeded: 2, rate: 1 });
     expect(one.success.seen_object.episodes + one.success.unseen_object.episodes).toBe(2);
     // The arm follows the forecasts a little late: from rest to rest, and within its limits.
@@ -90,12 +90,9 @@ describe('evaluate episodes', () => {
     const again = path.join(folder, 'again');
     await mkdir(again);
     await writeFile(path.join(again, 'episode_0.mcap'), 'of before');
-    const options = ['--count', '1', '--seed', '0', '--keep-failed', again];
-    const refused = await run(['evaluate', 'episodes', ...options]);
-    expectOneError(refused, 4, /the folder .*again is not empty\. Give --overwrite/);
-    expect(refused.out).toBe('');
-    expect(await readdir(again)).toEqual(['episode_0.mcap']);
-    const good = await evaluate(...options, '--overwrite');
+    const once = ['--count', '1', '--seed', '0', '--keep-failed', again];
+    expectOneError(await run(['evaluate', 'episodes', ...once]), 4, /is not empty. Give --overwrite/);
+    const good = await evaluate(...once, '--overwrite');
     expect(good.success.rate).toBe(1);
     expect(await readdir(again)).toEqual([]);
   }, 120_000);
@@ -148,7 +145,7 @@ describe('evaluate episodes', () => {
 describe('the demo', () => {
   it('shows the mission in a page, and keeps everything that was on the bus', async () => {
     const out = path.join(folder, 'demo');
-    const ended = await run(['demo', '--episodes', '1', '--out', out]);
+    const ended = await run(['demo', '--count', '1', '--seed', '0', '--out', out]);
     expect(ended.code).toBe(0);
     expect(ended.err).toMatch(/1\/1 .*: in place after \d+\.\d s; forecast error \d\.\d cm, chunks within \d+ ms/);
     expect((await readdir(out)).sort()).toEqual(['episode_0.mcap', 'report.html', 'report.json']);
@@ -175,15 +172,15 @@ describe('the demo', () => {
       expect([topic, topics.get(topic)]).toEqual([topic, ticks]);
     // Latched, for whoever plays it.
     expect([topics.get('/tf_static'), topics.get('/instruction')]).toEqual([1, 1]);
-    expect(topics.get(OUTPUT_TOPICS.command)).toBe(result.commands);
-    expect(topics.get(OUTPUT_TOPICS.forecast)).toBe(result.forecasts);
-    expect(topics.get(OUTPUT_TOPICS.overlay)).toBe(result.forecasts);
-    expect(topics.get(OUTPUT_TOPICS.chunk)).toBe(result.chunk_latencies_ms.length);
+    expect(topics.get(DEFAULT_TOPICS.command)).toBe(result.commands);
+    expect(topics.get(DEFAULT_TOPICS.forecast)).toBe(result.forecasts);
+    expect(topics.get(DEFAULT_TOPICS.overlay)).toBe(result.forecasts);
+    expect(topics.get(DEFAULT_TOPICS.chunk)).toBe(result.chunk_latencies_ms.length);
   }, 120_000);
 
   it('tells by its exit code when the robot did not do it', async () => {
     const out = path.join(folder, 'failed');
-    const ended = await run(['demo', '--episodes', '1', '--seed', '1', '--forecaster', 'static', '--out', out]);
+    const ended = await run(['demo', '--count', '1', '--seed', '1', '--forecaster', 'static', '--out', out]);
     expect([ended.code, ended.err]).toEqual([5, expect.stringMatching(/the object is not in its receptacle/)]);
     expect(existsSync(path.join(out, 'report.html'))).toBe(true);
   }, 60_000);

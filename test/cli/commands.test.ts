@@ -73,7 +73,7 @@ describe('molmo-motion', () => {
 describe('molmo-motion replay', () => {
   it('turns a recording into points, forecasts, a picture and a report', async () => {
     const out = file('replayed');
-    const ended = await run(['replay', file('tabletop.mcap'), '--out', out, '--json']);
+    const ended = await run(['replay', file('tabletop.mcap'), '--out', out, '--json', '-']);
     expect([ended.code, ended.err]).toEqual([0, '']);
     expect((await readdir(out)).sort()).toEqual(['overlay.png', 'replay.mcap', 'report.json']);
     const report = JSON.parse(ended.out);
@@ -112,9 +112,14 @@ describe('molmo-motion replay', () => {
       'no camera "nose"',
     );
     expectOneError(
-      await run(['replay', file('tabletop.mcap'), '--out', file('o'), '--forecaster', 'recorded']),
+      await run(['replay', file('tabletop.mcap'), '--out', file('o'), '--forecaster', 'stored']),
       2,
-      '--predictions',
+      'Give stored:FILE',
+    );
+    expectOneError(
+      await run(['replay', file('tabletop.mcap'), '--out', file('o'), '--forecaster', 'stored:answers.jsonl']),
+      2,
+      'stored answers belong to clips',
     );
     expect(existsSync(file('o', 'replay.mcap'))).toBe(false);
   });
@@ -150,6 +155,7 @@ describeShared('molmo-motion on the published clips', 'real/clips', () => {
       '--out',
       file('clip'),
       '--json',
+      '-',
     ]);
     const { metrics } = JSON.parse(ended.out);
     for (const name of ['ADE', 'FDE', 'PWT']) expect(metrics.paper[name]).toBeGreaterThan(0);
@@ -197,9 +203,7 @@ describeShared('molmo-motion on the published clips', 'real/clips', () => {
       'forecast',
       sharedPath('real/clips/davis_flamingo'),
       '--forecaster',
-      'recorded',
-      '--predictions',
-      file('cut.jsonl'),
+      `stored:${file('cut.jsonl')}`,
       '--out',
       file('unparsable.json'),
     ]);
@@ -214,9 +218,7 @@ describeShared('molmo-motion on the published clips', 'real/clips', () => {
         'forecast',
         sharedPath('real/clips/davis_flamingo'),
         '--forecaster',
-        'recorded',
-        '--predictions',
-        file('broken.jsonl'),
+        `stored:${file('broken.jsonl')}`,
         '--out',
         file('x.json'),
       ]),

@@ -174,10 +174,10 @@ describe('molmo-motion bench --bundle', () => {
 describeShared('with recordings', 'golden/molmospaces', () => {
   const rollout = sharedPath('golden', 'molmospaces', 'val', 'house_8', 'trajectories_batch_1_of_2.h5');
   const replay = (...more: string[]): ReturnType<typeof run> =>
-    run(['replay', rollout, '--out', file('replayed'), '--overwrite', '--duration', '0.8', '--json', ...more]);
+    run(['replay', rollout, '--out', file('replayed'), '--overwrite', '--duration', '0.8', '--json', '-', ...more]);
 
   it('replay plans at every window, and compares with the recorded actions', async () => {
-    const ended = await replay('--policy-bundle', file('policy'));
+    const ended = await replay('--planner', file('policy'));
     expect([ended.code, ended.err]).toEqual([0, '']);
     const { stages, policy: figures } = JSON.parse(ended.out);
     expect(stages.planning.chunks).toBe(stages.sensing.frames / 2);
@@ -186,7 +186,7 @@ describeShared('with recordings', 'golden/molmospaces', () => {
     expect(figures.per_joint_rad).toHaveLength(7);
     expect(figures.executed_arm_error_rad.max).toBeLessThanOrEqual(figures.arm_error_rad.max);
     // The same seed, the same chunks.
-    expect(JSON.parse((await replay('--policy-bundle', file('policy'))).out).policy).toEqual(figures);
+    expect(JSON.parse((await replay('--planner', file('policy'))).out).policy).toEqual(figures);
     const chunks = JSON.parse((await run(['info', file('replayed', 'replay.mcap'), '--json'])).out).topics.find(
       (t: { topic: string }) => t.topic === '/molmo_motion/chunk',
     );
@@ -202,9 +202,10 @@ describeShared('with recordings', 'golden/molmospaces', () => {
       '--overwrite',
       '--duration',
       '0.3',
-      '--policy-bundle',
+      '--planner',
       file('policy'),
       '--json',
+      '-',
     ];
     // The published names stand for each other.
     expect(JSON.parse((await run(args)).out).stages.planning.chunks).toBeGreaterThan(0);
@@ -218,7 +219,11 @@ describeShared('with recordings', 'golden/molmospaces', () => {
       2,
       /has no camera "wirst_camera" \(it has: exo_camera_1, wrist_camera\)/,
     );
-    expectOneError(await run(['replay', other, '--out', file('gated'), '--gate', '0.1']), 2, /--gate keeps chunks/);
+    expectOneError(
+      await run(['replay', other, '--out', file('gated'), '--gate', '0.1']),
+      2,
+      /execution\.gate_m is 0\.1 m, and the planner "none"/,
+    );
     const swapped = await run([...args, '--policy-camera', 'wrist_camera=droid_shoulder_light_randomization']);
     expect(swapped.code).toBe(0);
   });
@@ -227,16 +232,7 @@ describeShared('with recordings', 'golden/molmospaces', () => {
 describeShared('forecasts of a clip', 'real/clips', () => {
   it('an answer that cannot be read is written, with its error, and ends with 3', async () => {
     const clip = sharedPath('real', 'clips', 'molmospaces_pick_place');
-    const args = [
-      'forecast',
-      clip,
-      '--forecaster',
-      'bundle',
-      '--bundle',
-      file('forecast'),
-      '--out',
-      file('forecast.json'),
-    ];
+    const args = ['forecast', clip, '--forecaster', file('forecast'), '--out', file('forecast.json')];
     const ended = await run([...args, '--max-new-tokens', '6']);
     expect(ended.code).toBe(3);
     const result = await json('forecast.json');

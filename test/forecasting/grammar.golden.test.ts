@@ -4,7 +4,7 @@ import { PlannerError } from '../../src/core/errors.js';
 import type { Vector3 } from '../../src/core/vector.js';
 import { chatText, forecastPrompt, intoCameraFrame } from '../../src/forecasting/prompt.js';
 import { parsePredictionRecords } from '../../src/forecasting/prediction-records.js';
-import { RecordedForecaster } from '../../src/forecasting/recorded.js';
+import { StoredForecaster } from '../../src/forecasting/stored.js';
 import {
   parseTracks,
   trackPositions,
@@ -102,7 +102,7 @@ describeShared("the released model's answers", 'real/predictions_h3.jsonl', () =
       .find((candidate) => candidate.video === row.video);
     const history = clip.points_3d_history as Vector3[][];
     const points = history.at(-1)!.map((position) => ({ pixel: [0, 0] as const, position }));
-    const forecast = await new RecordedForecaster(records[i]!).forecast({
+    const forecast = await new StoredForecaster(records[i]!).forecast({
       query: { camera: 'c', frameId: 'f', stamp: 0n, points, history, historyStamps: [0n, 1n, 2n], tracks: null },
       instruction: row.caption,
       window: [],

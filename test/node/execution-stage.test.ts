@@ -7,7 +7,7 @@ import { fromSeconds, fromTimeMessage, toSeconds } from '../../src/core/time.js'
 import type { QueueOptions } from '../../src/execution/chunk-queue.js';
 import { loadArm } from '../../src/files/arm-file.js';
 import { ExecutionStage } from '../../src/node/execution-stage.js';
-import { DEFAULT_INPUT_TOPICS, OUTPUT_TOPICS, SERVICES } from '../../src/node/planner-options.js';
+import { DEFAULT_TOPICS } from '../../src/node/topics.js';
 
 const STEP_S = 1 / 15;
 const HOME = [0, -0.7, 0, -2.3, 0, 1.57, 0];
@@ -31,7 +31,7 @@ function makeStage(mode: QueueOptions['mode']): ExecutionStage {
     cameras: [],
     maxAgeS: { images: 0.5, joints: 0.3, transforms: null, chunk: 2, samePicture: 2 },
     movingModes: ['move'],
-    topics: DEFAULT_INPUT_TOPICS,
+    topics: DEFAULT_TOPICS,
     monotonicS: () => toSeconds(clock.now()),
   });
 }
@@ -42,12 +42,12 @@ beforeEach(() => {
   stage = makeStage('asynchronous');
   [sent, shown, widths] = [[], [], []];
   bus
-    .subscribe(OUTPUT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory')
+    .subscribe(DEFAULT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory')
     .subscribe(({ message }) => sent.push(message));
   bus
-    .subscribe(OUTPUT_TOPICS.commandPreview, 'trajectory_msgs/msg/JointTrajectory')
+    .subscribe(DEFAULT_TOPICS.command_preview, 'trajectory_msgs/msg/JointTrajectory')
     .subscribe(({ message }) => shown.push(message));
-  bus.subscribe(OUTPUT_TOPICS.gripper, 'std_msgs/msg/Float64').subscribe(({ message }) => widths.push(message.data));
+  bus.subscribe(DEFAULT_TOPICS.gripper, 'std_msgs/msg/Float64').subscribe(({ message }) => widths.push(message.data));
 });
 afterEach(async () => {
   stage.close();
@@ -57,7 +57,7 @@ afterEach(async () => {
 const call = (name: string): Promise<{ success: boolean; message: string }> =>
   bus.call(name, 'std_srvs/srv/Trigger', {});
 const dryRun = (data: boolean): Promise<{ success: boolean; message: string }> =>
-  bus.call(SERVICES.dryRun, 'std_srvs/srv/SetBool', { data });
+  bus.call(DEFAULT_TOPICS.dry_run, 'std_srvs/srv/SetBool', { data });
 const names = HOME.map((_, j) => `fr3_joint${j + 1}`);
 
 /** A robot that stands at home, and a plan for it, tick after tick. */
@@ -73,17 +73,17 @@ function advance(ticks: number, gripper = 255): void {
 describe('starting and stopping', () => {
   it('only shows its commands until somebody turns the dry run off', async () => {
     advance(2);
-    expect(await call(SERVICES.start)).toEqual({ success: true, message: expect.stringMatching(/dry run/) });
+    expect(await call(DEFAULT_TOPICS.start)).toEqual({ success: true, message: expect.stringMatching(/dry run/) });
     advance(5);
     expect([shown.length > 3, sent, widths]).toEqual([true, [], []]);
     // Not while it is active.
     expect(await dryRun(false)).toMatchObject({ success: false, message: 'stop first' });
-    await call(SERVICES.stop);
+    await call(DEFAULT_TOPICS.stop);
     advance(5);
     expect(stage.phase).toBe('stopped');
     expect(await dryRun(false)).toMatchObject({ success: true });
     const before = shown.length;
-    await call(SERVICES.start);
+    await call(DEFAULT_TOPICS.start);
     advance(5);
     expect([sent.length > 3, shown.length]).toEqual([true, before]);
     expect(sent.at(-1)!.joint_names).toEqual(names);
@@ -91,7 +91,7 @@ describe('starting and stopping', () => {
     expect(widths).toEqual([0]);
   });
   it('says why it does not start', async () => {
-    expect(await call(SERVICES.start)).toMatchObject({
+    expect(await call(DEFAULT_TOPICS.start)).toMatchObject({
       success: false,
       message: expect.stringMatching(/joint states: nothing has come/),
     });
@@ -99,12 +99,12 @@ describe('starting and stopping', () => {
   it('a plan from before a stop is not executed after the next start', async () => {
     await dryRun(false);
     advance(1);
-    await call(SERVICES.start);
+    await call(DEFAULT_TOPICS.start);
     advance(4);
     const old = clock.now();
-    await call(SERVICES.stop);
+    await call(DEFAULT_TOPICS.stop);
     advance(20);
-    await call(SERVICES.start);
+    await call(DEFAULT_TOPICS.start);
     sent.length = 0;
     const away = Array.from({ length: 16 }, () => [0.5, ...HOME.slice(1), 0]);
     // It was under way when the arm was stopped, and has steps left by its times.
@@ -117,12 +117,12 @@ describe('starting and stopping', () => {
   it('a robot that leaves its mode gets nothing more', async () => {
     await dryRun(false);
     advance(1);
-    await call(SERVICES.start);
+    await call(DEFAULT_TOPICS.start);
     advance(4);
-    bus.advertise(DEFAULT_INPUT_TOPICS.robotMode, 'std_msgs/msg/String').publish({ data: 'move' });
+    bus.advertise(DEFAULT_TOPICS.robot_mode, 'std_msgs/msg/String').publish({ data: 'move' });
     expect(stage.phase).toBe('active');
     const before = sent.length;
-    bus.advertise(DEFAULT_INPUT_TOPICS.robotMode, 'std_msgs/msg/String').publish({ data: 'reflex' });
+    bus.advertise(DEFAULT_TOPICS.robot_mode, 'std_msgs/msg/String').publish({ data: 'reflex' });
     expect(stage.status()).toMatchObject({ phase: 'stopped', lastStop: { code: 'robot.mode' } });
     advance(4);
     expect(sent).toHaveLength(before);
@@ -131,15 +131,15 @@ describe('starting and stopping', () => {
 
 describe('the test of the gripper', () => {
   it('moves the gripper and nothing else, and not while the arm moves', async () => {
-    expect(await call(SERVICES.gripperTest)).toMatchObject({
+    expect(await call(DEFAULT_TOPICS.gripper_test)).toMatchObject({
       success: false,
       message: expect.stringMatching(/dry run/),
     });
     await dryRun(false);
-    bus.subscribe(OUTPUT_TOPICS.gripper, 'std_msgs/msg/Float64').subscribe(({ message }) => {
+    bus.subscribe(DEFAULT_TOPICS.gripper, 'std_msgs/msg/Float64').subscribe(({ message }) => {
       stage.sawGripper(stateOfWidth(message.data, ROBOTIQ_2F85));
     });
-    const answer = call(SERVICES.gripperTest);
+    const answer = call(DEFAULT_TOPICS.gripper_test);
     for (let i = 0; i < 20; i++) {
       clock.advanceTo(clock.now() + fromSeconds(0.1));
       await new Promise((resolve) => setImmediate(resolve));
@@ -148,8 +148,8 @@ describe('the test of the gripper', () => {
     expect(widths).toEqual([0.085, 0, 0.085]);
     expect(sent).toEqual([]);
     advance(1);
-    await call(SERVICES.start);
-    expect(await call(SERVICES.gripperTest)).toMatchObject({
+    await call(DEFAULT_TOPICS.start);
+    expect(await call(DEFAULT_TOPICS.gripper_test)).toMatchObject({
       success: false,
       message: expect.stringMatching(/the arm moves/),
     });
@@ -163,7 +163,7 @@ describe('waiting for a chunk in synchronous mode', () => {
     await dryRun(false);
     /** Where the arm is: it does what it is sent. */
     let at: readonly number[] = HOME;
-    bus.subscribe(OUTPUT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory').subscribe(({ message }) => {
+    bus.subscribe(DEFAULT_TOPICS.command, 'trajectory_msgs/msg/JointTrajectory').subscribe(({ message }) => {
       at = Array.from(message.points[0]!.positions);
     });
     const pass = (): void => {
@@ -175,7 +175,7 @@ describe('waiting for a chunk in synchronous mode', () => {
       stage.offer({ planner: 'test', stamp: clock.now(), stepS: STEP_S, instruction: '', steps });
     };
     pass();
-    expect(await call(SERVICES.start)).toMatchObject({ success: true });
+    expect(await call(DEFAULT_TOPICS.start)).toMatchObject({ success: true });
     offer(1.2);
     for (let slot = 0; slot < 9; slot++) pass();
     const moving = sent.length;

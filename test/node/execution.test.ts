@@ -1,18 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { ROBOTIQ_2F85 } from '../../src/core/gripper.js';
-import { loadArm } from '../../src/files/arm-file.js';
-import { StaticForecaster } from '../../src/forecasting/baselines.js';
-import { FAULTS, parseFault, type FaultName } from '../../src/node/faults.js';
-import { replay, type ReplayReport } from '../../src/node/replay.js';
-import type { ReplayExecution } from '../../src/node/replay-execution.js';
-import { ActionExpertPolicy } from '../../src/planning/action-expert-policy.js';
-import { CAMERAS, KnowingNetwork, madeRecording } from './made-recording.js';
-
-const fr3 = await loadArm('fr3');
+import type { SettingsTree } from '../../src/assembly/config/layers.js';
+import { parseLayers } from '../../src/assembly/config/load-config.js';
+import { FAULTS, parseFault, type FaultName } from '../../src/runs/faults.js';
+import type { ReplayReport } from '../../src/runs/replay-report.js';
+import { replay } from '../../src/runs/replay.js';
+import { KnowingNetwork, madeRecording, policyModels } from './made-recording.js';
 
 async function run(
   faults: readonly string[] = [],
-  execution: Partial<ReplayExecution> = {},
+  execution: SettingsTree = {},
 ): Promise<{
   readonly report: ReplayReport;
   readonly done: NonNullable<ReplayReport['execution']>;
@@ -20,23 +16,20 @@ async function run(
 }> {
   const network = new KnowingNetwork();
   const { report } = await replay(madeRecording(), {
-    forecaster: new StaticForecaster(5),
-    policy: {
-      policy: new ActionExpertPolicy(network),
-      input: {
-        cameras: [...CAMERAS],
-        observationSteps: 1,
-        observationStepDelta: 1,
-        executedSteps: 8,
-        actions: 'joint_pos',
-        gripper: ROBOTIQ_2F85,
+    config: parseLayers([
+      {
+        origin: 'test',
+        values: {
+          seed: 1,
+          forecasting: { forecaster: 'static', options: { steps: 5 } },
+          // Any folder: the models are those of the test.
+          planning: { planner: '.' },
+          execution: { dry_run: false, ...execution },
+        },
       },
-      cameras: new Map(),
-    },
-    execution: { arm: fr3, mode: 'asynchronous', latencyS: 0.1, ...execution },
+    ]).config,
+    models: policyModels(network),
     faults: faults.map(parseFault),
-    periodS: 0,
-    seed: 1,
   });
   return { report, done: report.execution!, network };
 }
@@ -67,20 +60,20 @@ describe('a recording through all stages', () => {
     expect(done.gripper_moves).toBeGreaterThanOrEqual(3);
   });
   it('synchronously: eight of sixteen, as the published policies', async () => {
-    const { done } = await run([], { mode: 'synchronous', latencyS: 0 });
+    const { done } = await run([], { mode: 'synchronous', latency_s: 0 });
     expect(done.stops).toEqual([]);
     expect(done.command_error_rad!.mean).toBeLessThan(0.02);
     expect(Math.abs(done.commands / done.chunks - 8)).toBeLessThan(1);
   });
   it('with a blend between chunks', async () => {
-    const { done } = await run([], { blendSteps: 3 });
+    const { done } = await run([], { blend_steps: 3 });
     follows(done);
   });
   it('repeats exactly', async () => {
     expect((await run()).done).toEqual((await run()).done);
   });
   it('refuses a latency that no chunk can outlast', async () => {
-    await expect(run([], { latencyS: 0.6 })).rejects.toMatchObject({
+    await expect(run([], { latency_s: 0.6 })).rejects.toMatchObject({
       code: 'queue.latency',
       message: expect.stringMatching(/a chunk takes 0\.600 s, but only 0\.533 s of 16 steps are left/),
     });
@@ -116,18 +109,25 @@ describe('faults', () => {
       code: 'fault.time',
       message: expect.stringMatching(/camera-stall at 99 s is outside what is played \(0 to 3\.93 s\)/),
     });
-    const alone = { forecaster: new StaticForecaster(5), periodS: 0, seed: 1, faults: [parseFault('policy-nan@1s')] };
+    const alone = {
+      config: parseLayers([]).config,
+      models: policyModels(new KnowingNetwork()),
+      faults: [parseFault('policy-nan@1s')],
+    };
     await expect(replay(madeRecording(), alone)).rejects.toMatchObject({ code: 'fault.policy' });
     expect(() => parseFault('toString@1s')).toThrow(/no fault that can be injected/);
   });
-  it.each(Object.entries(STOPS))('%s ends in a stop that is latched', async (name, [code, message]) => {
-    const { done } = await run([`${name}@1.2s`]);
-    expect(done.stops[0]).toMatchObject({ code, message: expect.stringMatching(message) });
-    expect(done.stops[0]!.remedy).not.toBe('');
-    // Latched: one stop, and nothing starts again by itself.
-    expect(done.stops).toHaveLength(1);
-    expect(done.phase).toBe('stopped');
-  });
+  it.each(Object.entries(STOPS).map(([name, [code, message]]) => ({ name, code, message })))(
+    '$name ends in a stop that is latched',
+    async ({ name, code, message }) => {
+      const { done } = await run([`${name}@1.2s`]);
+      expect(done.stops[0]).toMatchObject({ code, message: expect.stringMatching(message) });
+      expect(done.stops[0]!.remedy).not.toBe('');
+      // Latched: one stop, and nothing starts again by itself.
+      expect(done.stops).toHaveLength(1);
+      expect(done.phase).toBe('stopped');
+    },
+  );
   it.each(['joints-shuffled', 'burst', 'depth-empty'] as const)('%s does no harm', async (name) => {
     const { done } = await run([`${name}@1.2s`]);
     expect(done.stops).toEqual([]);

@@ -1,10 +1,16 @@
 import { pinholeInfo } from '../../src/recordings/pinhole-info.js';
 import type { RecordedMessage, Recording } from '../../src/recordings/recording.js';
 import type { RecordedCommands } from '../../src/core/action-chunk.js';
+import type { ModelSource } from '../../src/assembly/model-source.js';
 import { InputError } from '../../src/core/errors.js';
+import { ROBOTIQ_2F85 } from '../../src/core/gripper.js';
 import type { RgbImage } from '../../src/core/images.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../../src/core/time.js';
-import type { NetworkActions, PolicyNetwork } from '../../src/planning/action-expert-policy.js';
+import {
+  ActionExpertPolicy,
+  type NetworkActions,
+  type PolicyNetwork,
+} from '../../src/planning/action-expert-policy.js';
 
 /** An arm that swings slowly, seen by two cameras, and a policy that knows what it was told. */
 
@@ -144,4 +150,24 @@ export class KnowingNetwork implements PolicyNetwork {
       timings: {},
     });
   }
+}
+
+/** Models of which each policy is this network, whatever folder is named. */
+export function policyModels(network: PolicyNetwork): ModelSource {
+  return {
+    policy: () =>
+      Promise.resolve({
+        policy: new ActionExpertPolicy(network),
+        input: {
+          cameras: [...CAMERAS],
+          observationSteps: 1,
+          observationStepDelta: 1,
+          executedSteps: 8,
+          actions: 'joint_pos',
+          gripper: ROBOTIQ_2F85,
+        },
+      }),
+    forecaster: (folder) => Promise.reject(new Error(`no forecaster was made for ${folder}`)),
+    close: () => Promise.resolve(),
+  };
 }

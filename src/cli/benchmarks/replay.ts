@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ReplayReport } from '../../node/replay.js';
+import type { ReplayReport } from '../../runs/replay-report.js';
 import { writeTabletop } from '../../recordings/synthetic/write-tabletop.js';
 
 export interface ReplayBenchmarkOptions {

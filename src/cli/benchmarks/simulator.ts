@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Arm } from '../../core/arm.js';
 import { countBy } from '../../evaluation/episodes.js';
-import { runEpisode } from '../../node/closed-loop.js';
+import type { ModelSource } from '../../assembly/model-source.js';
+import type { NodeConfig } from '../../assembly/config/node-config.js';
+import { runEpisode } from '../../runs/episode.js';
 import { RGBD_NOISE, withNoise } from '../../simulator/depth-noise.js';
 import { expertCommands } from '../../simulator/expert.js';
 import { Renderer } from '../../simulator/renderer.js';
@@ -12,7 +14,6 @@ import type { SceneConfig } from '../../simulator/scene-config.js';
 import { Simulation } from '../../simulator/simulation.js';
 import { judge } from '../../simulator/success.js';
 import { writeEpisode } from '../../simulator/write-episode.js';
-import type { EpisodeModels } from '../episode-models.js';
 
 /** How much faster than real time, and where the time goes. */
 export interface Pace {
@@ -35,27 +36,36 @@ export interface SimulatorFigures {
 }
 
 const PERIOD_S = 1 / 15;
-const STEPS = { mode: 'synchronous', latencyS: 0, timeLimitS: 60, clock: 'virtual' } as const;
+const TIME_LIMIT_S = 60;
 
-/** Scene after scene, in one thread. Every part has one scene to get warm. */
+/** Scene after scene, in one thread. Every part has one scene to get warm. @param config of the closed loop. */
 export async function benchSimulator(
   arm: Arm,
-  config: SceneConfig,
-  scenes: number,
-  models: EpisodeModels,
+  scenes: SceneConfig,
+  count: number,
+  config: NodeConfig,
+  models: ModelSource,
 ): Promise<SimulatorFigures> {
-  const seeds = Array.from({ length: scenes + 1 }, (_, seed) => seed);
+  const seeds = Array.from({ length: count + 1 }, (_, seed) => seed);
   const folder = await mkdtemp(path.join(tmpdir(), 'bench-simulator-'));
   try {
     return {
-      scenes,
-      expert: await pace(seeds, (seed) => watchExpert(arm, config, seed)),
+      scenes: count,
+      expert: await pace(seeds, (seed) => watchExpert(arm, scenes, seed)),
       recording: await pace(seeds, async (seed) => {
-        const { steps, success } = await writeEpisode(arm, config, seed, folder);
+        const { steps, success } = await writeEpisode(arm, scenes, seed, folder);
         return { simulatedS: steps * PERIOD_S, success, spent: {} };
       }),
       closed_loop: await pace(seeds, async (seed) => {
-        const result = await runEpisode({ ...STEPS, ...models, arm, config, seed });
+        const result = await runEpisode({
+          config,
+          models,
+          scenes,
+          seed,
+          timeLimitS: TIME_LIMIT_S,
+          clock: 'virtual',
+          keepRecording: 'always',
+        });
         return { simulatedS: result.simulated_s, success: result.success, spent: result.spent_ms };
       }),
     };

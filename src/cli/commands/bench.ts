@@ -1,4 +1,6 @@
 import { Command } from 'commander';
+import { loadConfig } from '../../assembly/config/load-config.js';
+import { modelsOf } from '../../assembly/model-source.js';
 import { ConfigurationError } from '../../core/errors.js';
 import { loadArm } from '../../files/arm-file.js';
 import { loadSceneConfig } from '../../simulator/scene-config.js';
@@ -6,9 +8,7 @@ import { countingNumber, positiveNumber } from '../arguments.js';
 import { benchBundle, type BundleFigures } from '../benchmarks/bundle.js';
 import { benchLimiter } from '../benchmarks/limiter.js';
 import { benchSimulator, type Pace } from '../benchmarks/simulator.js';
-import { openEpisodeModels } from '../episode-models.js';
 import { reportResult } from '../json-report.js';
-import { DEFAULT_STEPS } from '../forecasters.js';
 import { benchReplay } from '../benchmarks/replay.js';
 import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
 import { print } from '../terminal.js';
@@ -143,17 +143,10 @@ function simulatorBench(): Command {
     .option('--scene <file>', 'description of the scenes (default: config/scenes/tabletop.yaml)')
     .action(async (_: unknown, command: Command) => {
       const { scenes, scene, json } = command.optsWithGlobals<SimulatorBenchOptions>();
-      const [fr3, config] = await Promise.all([loadArm('fr3'), loadSceneConfig(scene)]);
-      const models = await openEpisodeModels({
-        arm: fr3,
-        forecaster: 'recorded',
-        planner: 'rigid',
-        steps: DEFAULT_STEPS,
-        seed: 0,
-        policyCameras: [],
-        model: { provider: 'cpu' },
-      });
-      const figures = await benchSimulator(fr3, config, scenes, models);
+      const [fr3, described] = await Promise.all([loadArm('fr3'), loadSceneConfig(scene)]);
+      const { config } = await loadConfig({ preset: 'simulator' });
+      const models = modelsOf(config);
+      const figures = await benchSimulator(fr3, described, scenes, config, models);
       await reportResult(json, figures, () => {
         showPace('expert', figures.expert, scenes);
         showPace('recording', figures.recording, scenes);

@@ -1,105 +1,88 @@
 import path from 'node:path';
 import { Command, Option } from 'commander';
+import type { Layer } from '../../assembly/config/layers.js';
+import type { NodeConfig } from '../../assembly/config/node-config.js';
+import { modelsOf, type ModelSource } from '../../assembly/model-source.js';
 import type { Arm } from '../../core/arm.js';
 import { CancelledError } from '../../core/errors.js';
 import { percentile } from '../../core/statistics.js';
 import { episodesReport, type EpisodeResult } from '../../evaluation/episodes.js';
 import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
-import { runEpisode } from '../../node/closed-loop.js';
-import { EpisodeStory, type StoryPicture } from '../../node/episode-story.js';
+import { EpisodeStory, type StoryPicture } from '../../runs/episode-story.js';
+import { runEpisode } from '../../runs/episode.js';
 import { loadSceneConfig, type SceneConfig } from '../../simulator/scene-config.js';
 import { animationWebp } from '../../visualization/animation.js';
 import { episodesPage, type EpisodeSection } from '../../visualization/episodes-page.js';
 import { jointTracesSvg } from '../../visualization/joint-traces.js';
 import { planPicturePng } from '../../visualization/plan-picture.js';
-import { cameraName, countingNumber, episodeCount, wholeNumber } from '../arguments.js';
-import { openEpisodeModels, type EpisodeModels } from '../episode-models.js';
 import { removeEarlierResults } from '../earlier-results.js';
-import { forecastOverlay } from '../forecast-overlay.js';
+import { episodeConfig, withEpisodeOptions, type EpisodeCommandOptions } from '../episode-options.js';
 import { EXIT } from '../exit-codes.js';
-import { DEFAULT_STEPS } from '../forecasters.js';
+import { forecastOverlay } from '../forecast-overlay.js';
 import { interruptible } from '../interruption.js';
-import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
+import { reportResult } from '../json-report.js';
 import { makeFolder } from '../output-folder.js';
-import { print, printJson, say, toJson } from '../terminal.js';
-import { DEFAULT_EPISODE } from './evaluate-episodes.js';
+import { print, say, toJson } from '../terminal.js';
 
 /** Of a demo: with `--overwrite`, episodes of an earlier one do not stay beside the new report. */
 const EARLIER_RESULTS = /^(episode_\d+\.mcap|report\.html|report\.json)$/;
 
-interface DemoOptions extends ModelCommandOptions {
+interface DemoOptions extends EpisodeCommandOptions {
   readonly out: string;
-  readonly episodes: number;
-  readonly seed: number;
-  readonly forecaster: string;
-  readonly planner: string;
-  readonly policyCamera?: readonly (readonly [string, string])[];
-  readonly maxNewTokens?: number;
-  readonly instruction?: string;
-  readonly scene?: string;
   readonly clock: 'virtual' | 'real';
-  readonly json?: boolean;
+  readonly json?: string;
 }
 
 export function demoCommand(): Command {
-  return withModelOptions(
+  return withEpisodeOptions(
     new Command('demo')
       .description(
         'a simulated Franka sees, forecasts, plans and puts things where it is told, with a report to look at',
       )
-      .option('--out <dir>', 'folder for report.html, report.json and an MCAP of each episode', 'demo')
-      .option('--episodes <n>', 'episodes, each from the next seed', episodeCount, 5)
-      .option('--seed <n>', 'of the first', wholeNumber, 0)
-      .option(
-        '--forecaster <name>',
-        'recorded (the true future, from the scripted expert), static, extrapolate, or the folder of a bundle',
-        'recorded',
-      )
-      .option('--planner <name>', 'rigid, or the folder of a bundle', 'rigid')
-      .option('--policy-camera <name=camera>', "camera in place of one of the policy's; repeatable", cameraName)
-      .option(
-        '--max-new-tokens <n>',
-        'longest answer of a forecasting bundle (default: 160 for each step)',
-        countingNumber,
-      )
-      .option('--instruction <text>', 'in place of the task of each scene; it names an object and a receptacle')
-      .option('--scene <file>', 'description of the scenes (default: config/scenes/tabletop.yaml)')
-      .addOption(
-        new Option('--clock <clock>', 'as fast as the computer, or in real time')
-          .choices(['virtual', 'real'])
-          .default('virtual'),
-      )
-      .option('--json', 'print the report to stdout')
-      .addHelpText('after', `\nExit code ${EXIT.failed} when an episode fails.`),
-  ).action(run);
+      .option('--out <dir>', 'folder for report.html, report.json and an MCAP of each episode', 'demo'),
+  )
+    .addOption(
+      new Option('--clock <clock>', 'as fast as the computer, or in real time')
+        .choices(['virtual', 'real'])
+        .default('virtual'),
+    )
+    .option('--json <file>', 'write the report elsewhere too; - for stdout, in place of the summary')
+    .addHelpText('after', `\nExit code ${EXIT.failed} when an episode fails.`)
+    .action(run);
+}
+
+/** In real time the robot is silent while the stages compute, with which it shares a thread. */
+const REAL_TIME: Layer = {
+  origin: '--clock real',
+  values: { execution: { watchdog: { images_s: 1, joints_s: 1, transforms_s: 1 } } },
+};
+
+interface Demo {
+  readonly options: DemoOptions;
+  readonly config: NodeConfig;
+  readonly arm: Arm;
+  readonly scenes: SceneConfig;
+  readonly models: ModelSource;
 }
 
 async function run(options: DemoOptions): Promise<void> {
-  const { out, episodes, seed, forecaster, planner } = options;
-  const [arm, config] = await Promise.all([loadArm('fr3'), loadSceneConfig(options.scene)]);
+  const { out, count, seed } = options;
+  const config = await episodeConfig(options, options.clock === 'real' ? REAL_TIME : undefined);
+  const [arm, scenes] = await Promise.all([loadArm(config.arm.model), loadSceneConfig(options.scene)]);
   await makeFolder(out);
-  const models = await openEpisodeModels({
-    arm,
-    forecaster,
-    planner,
-    steps: DEFAULT_STEPS,
-    seed: 0,
-    policyCameras: options.policyCamera ?? [],
-    ...(options.maxNewTokens !== undefined && { maxNewTokens: options.maxNewTokens }),
-    model: modelOptions(options),
-  });
+  const models = modelsOf(config);
   const results: EpisodeResult[] = [];
   const sections: EpisodeSection[] = [];
   const began = performance.now();
   try {
     await removeEarlierResults(out, EARLIER_RESULTS);
     await interruptible(async (signal) => {
-      for (let i = 0; i < episodes; i++) {
-        const { result, section } = await episode(seed + i, arm, config, models, options, signal);
+      for (let i = 0; i < count; i++) {
+        const { result, section } = await episode({ options, config, arm, scenes, models }, seed + i, signal);
         results.push(result);
         sections.push(section);
-        say(`${i + 1}/${episodes} ${section.title}: ${section.result}`);
+        say(`${i + 1}/${count} ${section.title}: ${section.result}`);
       }
       if (signal.aborted) throw new CancelledError('the demo');
     });
@@ -107,43 +90,40 @@ async function run(options: DemoOptions): Promise<void> {
     await models.close();
   }
   const wallS = (performance.now() - began) / 1000;
+  const { forecaster } = config.forecasting;
+  const { planner } = config.planning;
   const report = episodesReport(forecaster, planner, results, wallS);
   const { succeeded } = report.success;
-  const summary = `${succeeded} of ${episodes} succeeded. Forecaster: ${forecaster}; planner: ${planner}; ${report.simulated_s.toFixed(0)} s simulated in ${wallS.toFixed(0)} s.`;
+  const summary = `${succeeded} of ${count} succeeded. Forecaster: ${forecaster}; planner: ${planner}; ${report.simulated_s.toFixed(0)} s simulated in ${wallS.toFixed(0)} s.`;
   await writeAtomically(path.join(out, 'report.json'), `${toJson(report)}\n`);
   await writeAtomically(
     path.join(out, 'report.html'),
     episodesPage('molmo_motion_planner: the demo', summary, sections),
   );
-  if (options.json) printJson(report);
-  else print(summary);
+  await reportResult(options.json, report, () => {
+    print(summary);
+  });
   say(`look at ${path.join(out, 'report.html')}; open ${path.join(out, 'episode_*.mcap')} in Foxglove or Lichtblick`);
-  if (succeeded < episodes) process.exitCode = EXIT.failed;
+  if (succeeded < count) process.exitCode = EXIT.failed;
 }
 
 async function episode(
+  { options, config, arm, scenes, models }: Demo,
   seed: number,
-  arm: Arm,
-  config: SceneConfig,
-  models: EpisodeModels,
-  options: DemoOptions,
   signal: AbortSignal,
 ): Promise<{ readonly result: EpisodeResult; readonly section: EpisodeSection }> {
   const story = new EpisodeStory();
   const recording = `episode_${seed}.mcap`;
   const result = await runEpisode({
-    ...models,
-    arm,
-    config,
+    config: { ...config, recording: { ...config.recording, file: path.join(options.out, recording) } },
+    models,
+    scenes,
     seed,
-    mode: DEFAULT_EPISODE.mode,
-    latencyS: DEFAULT_EPISODE.latency,
-    timeLimitS: DEFAULT_EPISODE.timeLimit,
+    timeLimitS: options.timeLimit,
     clock: options.clock,
-    ...(options.instruction !== undefined && { instruction: options.instruction }),
-    record: { file: path.join(options.out, recording), keep: 'always' },
-    watch: (parts) => {
-      story.watch(parts);
+    keepRecording: 'always',
+    watch: (running) => {
+      story.watch(running);
     },
     signal,
   });

@@ -1,61 +1,50 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
+import type { Layer } from '../../assembly/config/layers.js';
+import { loadConfig } from '../../assembly/config/load-config.js';
+import type { NodeConfig } from '../../assembly/config/node-config.js';
+import { modelsOf } from '../../assembly/model-source.js';
+import type { AnswerTokens, Forecast } from '../../core/forecast.js';
 import { InputError } from '../../core/errors.js';
 import { toTimeMessage } from '../../core/time.js';
-import { UnparsableAnswerError } from '../../forecasting/track-grammar.js';
-import { replay } from '../../node/replay.js';
-import type { AnswerTokens, Forecast } from '../../core/forecast.js';
-import type { Recording } from '../../recordings/recording.js';
 import { writeAtomically } from '../../files/atomic-file.js';
+import { UnparsableAnswerError } from '../../forecasting/track-grammar.js';
 import { openRecording } from '../../recordings/open-recording.js';
-import { cameraClick, countingNumber, wholeNumber, type CameraClick } from '../arguments.js';
-import {
-  DEFAULT_STEPS,
-  FORECASTER_NAMES,
-  makeForecaster,
-  type ForecasterName,
-  type OpenForecaster,
-} from '../forecasters.js';
-import { interruptible } from '../interruption.js';
-import { modelOptions, withModelOptions, writeTrace, type ModelCommandOptions } from '../model-options.js';
-import { say, toJson } from '../terminal.js';
+import type { Recording } from '../../recordings/recording.js';
+import { replay } from '../../runs/replay.js';
+import { wholeNumber } from '../arguments.js';
+import { configSources, seedFlag, withConfigOptions, type ConfigCommandOptions } from '../config-options.js';
 import { forecastOverlay } from '../forecast-overlay.js';
+import { interruptible } from '../interruption.js';
+import { writeTrace } from '../model-options.js';
+import { say, toJson } from '../terminal.js';
 
-interface ForecastCommandOptions extends ModelCommandOptions {
-  readonly bundle?: string;
-  readonly maxNewTokens?: number;
+interface ForecastCommandOptions extends ConfigCommandOptions {
   readonly trace?: string;
-  readonly forecaster: ForecasterName;
-  readonly predictions?: string;
-  readonly steps: number;
-  readonly instruction?: string;
   readonly trajectory?: number;
-  readonly click?: readonly CameraClick[];
-  readonly seed: number;
+  readonly seed?: number;
   readonly out: string;
   readonly image?: string;
 }
 
+/** Nobody executes anything and nothing is recorded, whatever else the configuration is used for. */
+const ONE_FORECAST: Layer = {
+  origin: 'molmo-motion forecast',
+  values: { planning: { planner: 'none' }, recording: { file: null }, execution: { gate_m: null } },
+};
+
 export function forecastCommand(): Command {
-  return withModelOptions(
-    new Command('forecast')
-      .description('forecast once, at the first moment that allows it, and write the positions')
-      .argument('<clip>', 'clip directory, or any other recording')
-      .addOption(new Option('--forecaster <name>', 'who forecasts').choices(FORECASTER_NAMES).makeOptionMandatory())
-      .option('--predictions <file>', 'stored answers (predictions.jsonl) for --forecaster recorded')
-      .option('--bundle <dir>', 'model bundle (of build --task forecast) for --forecaster bundle')
-      .option('--steps <n>', 'future steps', countingNumber, DEFAULT_STEPS)
-      .option('--max-new-tokens <n>', 'longest answer of a bundle (default: 160 for each step)', countingNumber)
-      .option('--trace <dir>', 'write intermediate tensors of a bundle as .npy')
-      .option('--instruction <text>', 'what to do, in place of the recorded instruction')
-      .option('--trajectory <n>', 'trajectory of a MolmoSpaces file', wholeNumber)
-      .option('--click <[camera:]x,y>', 'pixel on the object', cameraClick)
-      .option('--seed <n>', 'seed of everything that is drawn', wholeNumber, 0)
-      .requiredOption(
-        '--out <file>',
-        'result: {"frame", "stamp", "step_s", "points": [P][F][3] metres, "visible": [P][F], "raw_text"?, "input_ids"?, "tokens"?}',
-      )
-      .option('--image <file>', 'picture at t0 with the projected paths, PNG'),
-  )
+  const command = new Command('forecast')
+    .description('forecast once, at the first moment that allows it, and write the positions')
+    .argument('<clip>', 'clip directory, or any other recording');
+  return withConfigOptions(command)
+    .option('--seed <n>', 'seed of everything that is drawn (default: 0)', wholeNumber)
+    .option('--trace <dir>', 'write intermediate tensors of a bundle as .npy')
+    .option('--trajectory <n>', 'trajectory of a MolmoSpaces file', wholeNumber)
+    .requiredOption(
+      '--out <file>',
+      'result: {"frame", "stamp", "step_s", "points": [P][F][3] metres, "visible": [P][F], "raw_text"?, "input_ids"?, "tokens"?}',
+    )
+    .option('--image <file>', 'picture at t0 with the projected paths, PNG')
     .addHelpText(
       'after',
       '\nA point without a position at a step has visible false and [null, null, null].\nAn answer that does not parse writes {"error", "raw_text", "input_ids"?, "tokens"?} and exits with 3.',
@@ -64,17 +53,12 @@ export function forecastCommand(): Command {
 }
 
 async function run(clip: string, options: ForecastCommandOptions): Promise<void> {
+  const { config } = await loadConfig(
+    configSources(options, { preset: 'replay', flags: [...seedFlag(options.seed), ONE_FORECAST] }),
+  );
   const recording = await openRecording(clip, { trajectory: options.trajectory });
   try {
-    const open = await makeForecaster(
-      { ...options, model: modelOptions(options, options.trace !== undefined) },
-      recording,
-    );
-    try {
-      await forecastOnce(clip, recording, open, options);
-    } finally {
-      await open.close();
-    }
+    await forecastOnce(clip, recording, config, options);
   } finally {
     await recording.close();
   }
@@ -83,39 +67,34 @@ async function run(clip: string, options: ForecastCommandOptions): Promise<void>
 async function forecastOnce(
   clip: string,
   recording: Recording,
-  { forecaster, lastRun }: OpenForecaster,
+  config: NodeConfig,
   options: ForecastCommandOptions,
 ): Promise<void> {
-  const outcome = await interruptible((signal) =>
-    replay(recording, {
-      forecaster,
-      ...(options.instruction !== undefined && { instruction: options.instruction }),
-      ...(options.click && { clicks: options.click }),
-      periodS: 1,
-      once: true,
-      seed: options.seed,
-      signal,
-    }),
-  );
-  const run = lastRun();
-  if (options.trace !== undefined && run) await writeTrace(options.trace, run);
-  if (!outcome.highlight) {
-    const failure = outcome.failures[0];
-    if (failure instanceof UnparsableAnswerError) {
-      await writeAtomically(
-        options.out,
-        `${toJson({ error: failure.message, raw_text: failure.rawText, ...tokensJson(failure.tokens) })}\n`,
-      );
+  const models = modelsOf(config, options.trace !== undefined);
+  try {
+    const outcome = await interruptible((signal) => replay(recording, { config, models, once: true, signal }));
+    if (options.trace !== undefined && outcome.lastRun) await writeTrace(options.trace, outcome.lastRun);
+    const { highlight } = outcome;
+    if (!highlight) {
+      const failure = outcome.failures[0];
+      if (failure instanceof UnparsableAnswerError) {
+        await writeAtomically(
+          options.out,
+          `${toJson({ error: failure.message, raw_text: failure.rawText, ...tokensJson(failure.tokens) })}\n`,
+        );
+      }
+      throw failure instanceof Error ? failure : noForecast(clip);
     }
-    throw failure instanceof Error ? failure : noForecast(clip);
+    const { forecast } = highlight;
+    await writeAtomically(options.out, `${toJson(forecastJson(forecast))}\n`);
+    if (options.image !== undefined)
+      await writeAtomically(options.image, await forecastOverlay(highlight, { truth: highlight.truth }));
+    say(
+      `${forecast.positions.length} points, ${forecast.positions[0]?.length ?? 0} steps of ${forecast.stepS.toFixed(4)} s, written to ${options.out}`,
+    );
+  } finally {
+    await models.close();
   }
-  await writeAtomically(options.out, `${toJson(forecastJson(outcome.highlight.forecast))}\n`);
-  const { highlight } = outcome;
-  const picture = options.image === undefined ? null : await forecastOverlay(highlight, { truth: highlight.truth });
-  if (picture) await writeAtomically(options.image!, picture);
-  say(
-    `${outcome.highlight.forecast.positions.length} points, ${forecaster.horizon} steps of ${outcome.highlight.forecast.stepS.toFixed(4)} s, written to ${options.out}`,
-  );
 }
 
 function forecastJson(forecast: Forecast): unknown {

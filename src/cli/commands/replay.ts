@@ -1,259 +1,121 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { Command, Option } from 'commander';
-import { Model } from '../../inference/model.js';
-import { PolicyModel } from '../../inference/networks.js';
-import type { QueueOptions } from '../../execution/chunk-queue.js';
-import { ConfigurationError } from '../../core/errors.js';
-import { MAX_DELTA_RAD } from '../../execution/reference-command.js';
-import { FAULTS, parseFault, type InjectedFault } from '../../node/faults.js';
-import type { OpenPolicy } from '../../node/open-policy.js';
-import type { ExecutionReport } from '../../node/replay-execution.js';
-import { replay, type ReplayReport } from '../../node/replay.js';
-import { loadArm } from '../../files/arm-file.js';
+import { Command } from 'commander';
+import { treeOf } from '../../assembly/config/layers.js';
+import { loadConfig, type ConfigSources } from '../../assembly/config/load-config.js';
+import type { NodeConfig } from '../../assembly/config/node-config.js';
+import { modelsOf } from '../../assembly/model-source.js';
 import { writeAtomically } from '../../files/atomic-file.js';
-import { ActionExpertPolicy } from '../../planning/action-expert-policy.js';
 import { openRecording } from '../../recordings/open-recording.js';
-import {
-  anyNumber,
-  cameraClick,
-  cameraName,
-  countingNumber,
-  notNegative,
-  positiveNumber,
-  wholeNumber,
-  type CameraClick,
-} from '../arguments.js';
-import {
-  DEFAULT_STEPS,
-  FORECASTER_NAMES,
-  makeForecaster,
-  type ForecasterName,
-  type OpenForecaster,
-} from '../forecasters.js';
-import { modelOptions, withModelOptions, type ModelCommandOptions } from '../model-options.js';
 import type { Recording } from '../../recordings/recording.js';
+import { FAULTS, parseFault, type InjectedFault } from '../../runs/faults.js';
+import type { ExecutionReport, ReplayReport } from '../../runs/replay-report.js';
+import { replay } from '../../runs/replay.js';
+import { anyNumber, positiveNumber, wholeNumber } from '../arguments.js';
+import {
+  configSources,
+  seedFlag,
+  withConfigOptions,
+  withPlanningOptions,
+  type ConfigCommandOptions,
+} from '../config-options.js';
 import { forecastOverlay } from '../forecast-overlay.js';
 import { interruptible } from '../interruption.js';
+import { reportResult } from '../json-report.js';
 import { makeFolder } from '../output-folder.js';
-import { print, printJson, progressBar, say, toJson } from '../terminal.js';
+import { print, progressBar, say, toJson } from '../terminal.js';
 
-export interface ReplayCommandOptions extends ModelCommandOptions {
-  readonly forecastBundle?: string;
-  readonly policyBundle?: string;
-  readonly arm: string;
-  readonly mode: QueueOptions['mode'];
-  readonly latency: number;
-  readonly blend: number;
-  readonly maxDelta: number;
-  readonly gate?: number;
-  readonly fault?: readonly InjectedFault[];
-  readonly policyCamera?: readonly (readonly [string, string])[];
-  readonly maxNewTokens?: number;
+export interface ReplayCommandOptions extends ConfigCommandOptions {
   readonly out: string;
-  readonly forecaster: ForecasterName;
-  readonly predictions?: string;
-  readonly steps: number;
-  readonly instruction?: string;
+  readonly fault?: readonly InjectedFault[];
   readonly trajectory?: number;
-  readonly camera?: string;
-  readonly click?: readonly CameraClick[];
-  readonly period?: number;
-  readonly seed: number;
+  readonly seed?: number;
   readonly from?: number;
   readonly duration?: number;
-  readonly json?: boolean;
+  readonly json?: string;
 }
-
-const DEFAULT_PERIOD_S = 1;
-
-/** Of a replay, in which nothing can be hit. */
-export const DEFAULT_EXECUTION = {
-  arm: 'fr3',
-  mode: 'asynchronous',
-  latency: 0.1,
-  blend: 0,
-  maxDelta: MAX_DELTA_RAD,
-} as const;
 
 function injectedFaults(text: string, earlier: readonly InjectedFault[] = []): readonly InjectedFault[] {
   return [...earlier, parseFault(text)];
 }
 
 export function replayCommand(): Command {
-  return withModelOptions(
-    new Command('replay')
-      .description('play a recording through the stages: query points, forecasts, pictures and a report')
-      .argument('<recording>', 'MCAP file or rosbag2 directory, MolmoSpaces .h5, or clip directory')
-      .requiredOption('--out <dir>', 'folder for replay.mcap, report.json and overlay.png')
-      .addOption(
-        new Option('--forecaster <name>', 'who forecasts')
-          .choices(FORECASTER_NAMES.filter((name) => name !== 'bundle'))
-          .default('extrapolate'),
-      )
-      .option('--predictions <file>', 'stored answers (predictions.jsonl) for --forecaster recorded')
-      .option('--steps <n>', 'future steps of the baselines', countingNumber, DEFAULT_STEPS)
-      .option('--instruction <text>', 'what to do, in place of the recorded instruction')
-      .option('--trajectory <n>', 'trajectory of a MolmoSpaces file (default: the first)', wholeNumber)
-      .option(
-        '--camera <name>',
-        'camera that forecasts start from (default: that of the tracks, else the first with depth)',
-      )
-      .option(
-        '--click <[camera:]x,y>',
-        'pixel on the object, at the first moment that camera has its history; repeatable',
-        cameraClick,
-      )
-      .option(
-        '--period <seconds>',
-        'least time between two forecasts or chunks (default: 1; with a bundle every observation window)',
-        positiveNumber,
-      )
-      .option('--seed <n>', 'seed of everything that is drawn', wholeNumber, 0)
-      .option('--from <seconds>', 'start of the part to play', anyNumber)
-      .option('--duration <seconds>', 'length of the part to play', positiveNumber)
-      .option('--forecast-bundle <dir>', 'model bundle (of build --task forecast) that forecasts')
-      .option('--max-new-tokens <n>', 'longest answer of that bundle (default: 160 for each step)', countingNumber)
-      .option('--policy-bundle <dir>', 'model bundle (of build --task policy) that plans chunks of actions')
-      .option(
-        '--policy-camera <name=recorded>',
-        "camera of the recording in place of one of the policy's; repeatable",
-        cameraName,
-      )
-      .option('--arm <name>', 'arm whose limits the commands keep: fr3, panda, or a YAML file', DEFAULT_EXECUTION.arm)
-      .addOption(
-        new Option('--mode <mode>', 'whether the next chunk is planned while the current one plays, or waited for')
-          .choices(['asynchronous', 'synchronous'])
-          .default(DEFAULT_EXECUTION.mode),
-      )
-      .option(
-        '--latency <seconds>',
-        'time that a chunk is taken to need: the clock of a replay stands still while models compute',
-        notNegative,
-        DEFAULT_EXECUTION.latency,
-      )
-      .option(
-        '--blend <steps>',
-        'steps over which a chunk takes over from the one before',
-        wholeNumber,
-        DEFAULT_EXECUTION.blend,
-      )
-      .option(
-        '--max-delta <rad>',
-        'furthest that a command may be from the measured joints',
-        positiveNumber,
-        DEFAULT_EXECUTION.maxDelta,
-      )
-      .option(
-        '--gate <m>',
-        'chunks that lead the gripper further than this from the forecast object are not executed',
-        positiveNumber,
-      )
-      .option(
-        '--fault <name@seconds>',
-        `something that goes wrong from then on, such as camera-stall@3.2s; repeatable (${Object.keys(FAULTS).join(', ')})`,
-        injectedFaults,
-      )
-      .option('--json', 'print the report to stdout'),
-  ).action(async (location: string, options: ReplayCommandOptions) => {
-    const report = await runReplay(location, options);
-    if (options.json) printJson(report);
-    else summarize(report, options.out);
-  });
+  const command = new Command('replay')
+    .description('play a recording through the stages: query points, forecasts, plans, pictures and a report')
+    .argument('<recording>', 'MCAP file or rosbag2 directory, MolmoSpaces .h5, or clip directory')
+    .requiredOption('--out <dir>', 'folder for replay.mcap, report.json and overlay.png');
+  return withPlanningOptions(withConfigOptions(command))
+    .option('--seed <n>', 'seed of everything that is drawn (default: 0)', wholeNumber)
+    .option('--trajectory <n>', 'trajectory of a MolmoSpaces file (default: the first)', wholeNumber)
+    .option('--from <seconds>', 'start of the part to play', anyNumber)
+    .option('--duration <seconds>', 'length of the part to play', positiveNumber)
+    .option(
+      '--fault <name@seconds>',
+      `something that goes wrong from then on, such as camera-stall@3.2s; repeatable (${Object.keys(FAULTS).join(', ')})`,
+      injectedFaults,
+    )
+    .option('--json <file>', 'write the report; - for stdout, in place of the text')
+    .action(async (location: string, options: ReplayCommandOptions) => {
+      const report = await runReplay(location, options);
+      await reportResult(options.json, report, () => {
+        summarize(report, options.out);
+      });
+    });
 }
 
 /** Writes the three files of a replay. Nothing stands under a final name when it fails or is cancelled. */
 export async function runReplay(location: string, options: ReplayCommandOptions): Promise<ReplayReport> {
   const recording = await openRecording(location, { trajectory: options.trajectory });
   try {
-    const open = await makeForecaster(
-      {
-        ...options,
-        ...(options.forecastBundle !== undefined && { forecaster: 'bundle', bundle: options.forecastBundle }),
-        model: modelOptions(options),
-      },
-      recording,
-    );
-    try {
-      const policy = await openPolicy(options);
-      try {
-        return await replayInto(recording, open, policy, options);
-      } finally {
-        await policy?.model.close();
-      }
-    } finally {
-      await open.close();
-    }
+    const { config } = await loadConfig(sourcesOf(recording, options));
+    return await replayInto(recording, config, options);
   } finally {
     await recording.close();
   }
 }
 
-async function openPolicy({
-  policyBundle,
-  policyCamera,
-  ...options
-}: ReplayCommandOptions): Promise<(OpenPolicy & { readonly model: Model }) | null> {
-  if (policyBundle === undefined) return null;
-  const model = await Model.open(policyBundle, 'policy', modelOptions(options));
-  return {
-    model,
-    policy: new ActionExpertPolicy(new PolicyModel(model)),
-    input: model.bundle.description.policy!,
-    cameras: new Map(policyCamera ?? []),
-  };
+function sourcesOf({ kind }: Recording, options: ReplayCommandOptions): ConfigSources {
+  return configSources(options, {
+    preset: 'replay',
+    // What an MCAP holds compressed is not compressed a second time.
+    world: { origin: 'the recording', values: treeOf(['recording', 'compression'], kind === 'mcap' ? 'none' : 'zstd') },
+    flags: [
+      ...seedFlag(options.seed),
+      { origin: '--out', values: treeOf(['recording', 'file'], path.join(options.out, 'replay.mcap')) },
+    ],
+  });
 }
 
 async function replayInto(
   recording: Recording,
-  { forecaster }: OpenForecaster,
-  policy: OpenPolicy | null,
+  config: NodeConfig,
   options: ReplayCommandOptions,
 ): Promise<ReplayReport> {
-  if (options.gate !== undefined && !policy) {
-    throw new ConfigurationError({
-      code: 'replay.gate',
-      message: '--gate keeps chunks from being executed, and no policy makes any in this replay',
-      remedy: 'give --policy-bundle DIR, or leave --gate out',
-    });
-  }
-  const arm = await loadArm(options.arm);
   await makeFolder(options.out);
+  const models = modelsOf(config);
   const bar = progressBar('replay');
-  const outcome = await interruptible((signal) =>
-    replay(recording, {
-      forecaster,
-      recordTo: path.join(options.out, 'replay.mcap'),
-      ...(options.instruction !== undefined && { instruction: options.instruction }),
-      ...(options.click && { clicks: options.click }),
-      ...(options.camera !== undefined && { camera: options.camera }),
-      ...(policy && {
-        policy,
-        execution: {
-          arm,
-          mode: options.mode,
-          latencyS: options.latency,
-          blendSteps: options.blend,
-          maxDeltaRad: options.maxDelta,
-          ...(options.gate !== undefined && { gateM: options.gate }),
-        },
+  try {
+    const outcome = await interruptible((signal) =>
+      replay(recording, {
+        config,
+        models,
+        ...(options.fault && { faults: options.fault }),
+        ...(options.from !== undefined && { fromS: options.from }),
+        ...(options.duration !== undefined && { durationS: options.duration }),
+        signal,
+        onProgress: bar.update,
       }),
-      ...(options.fault && { faults: options.fault }),
-      periodS: options.period ?? (policy || options.forecastBundle !== undefined ? 0 : DEFAULT_PERIOD_S),
-      seed: options.seed,
-      ...(options.from !== undefined && { fromS: options.from }),
-      ...(options.duration !== undefined && { durationS: options.duration }),
-      signal,
-      onProgress: bar.update,
-    }),
-  ).finally(bar.stop);
-  await writeAtomically(path.join(options.out, 'report.json'), `${toJson(outcome.report)}\n`);
-  const { highlight } = outcome;
-  const overlay = highlight && (await forecastOverlay(highlight, { truth: highlight.truth }));
-  // A picture of an earlier replay must not stand beside this report.
-  if (overlay) await writeAtomically(path.join(options.out, 'overlay.png'), overlay);
-  else await rm(path.join(options.out, 'overlay.png'), { force: true });
-  return outcome.report;
+    ).finally(bar.stop);
+    await writeAtomically(path.join(options.out, 'report.json'), `${toJson(outcome.report)}\n`);
+    const { highlight } = outcome;
+    const overlay = highlight && (await forecastOverlay(highlight, { truth: highlight.truth }));
+    // A picture of an earlier replay must not stand beside this report.
+    if (overlay) await writeAtomically(path.join(options.out, 'overlay.png'), overlay);
+    else await rm(path.join(options.out, 'overlay.png'), { force: true });
+    return outcome.report;
+  } finally {
+    await models.close();
+  }
 }
 
 function summarize(report: ReplayReport, out: string): void {

@@ -8,15 +8,15 @@ import { toolPath } from '../planning/inverse-kinematics.js';
 import { decodeColorImage } from '../sensing/color-image.js';
 import { readJoints } from '../sensing/joint-states.js';
 import type { Trace } from '../visualization/joint-traces.js';
-import type { EpisodeParts } from './closed-loop.js';
+import type { ForecastResult } from '../node/forecast-result.js';
+import type { RunningEpisode } from './episode.js';
 import { motionOf } from './forecast-motion.js';
-import type { PlannerResult } from './planner.js';
 
 /** A picture with the forecast that was the newest when it was taken. */
 export interface StoryPicture {
   readonly image: RgbImage;
   readonly timeS: number;
-  readonly result: PlannerResult;
+  readonly result: ForecastResult;
 }
 
 /** Every n-th picture is kept: three to five in a second tell the story. */
@@ -29,41 +29,44 @@ export class EpisodeStory {
   readonly commanded: Trace[] = [];
   readonly measured: Trace[] = [];
   /** The forecast with the longest motion; null when there was none. */
-  highlight: PlannerResult | null = null;
+  highlight: ForecastResult | null = null;
   /** Where the points of each forecast are to go, in the arm's base, from t0 on, metres: of those that were executed with the object in the hand. */
   readonly followed: (readonly (Vector3 | null)[])[] = [];
   #start: Nanoseconds | null = null;
   #seen = 0;
-  #newest: PlannerResult | null = null;
+  #newest: ForecastResult | null = null;
 
-  watch({ bus, planner, execution, forecastCamera, isHolding }: EpisodeParts): void {
-    planner.results.subscribe((result) => {
+  watch({ bus, assembly }: RunningEpisode): void {
+    assembly.results.subscribe((result) => {
       this.#newest = result;
       if (!this.highlight || motionOf(result) > motionOf(this.highlight)) this.highlight = result;
       const pose = result.cameraInBase;
-      if (!pose || !isHolding()) return;
+      if (!pose || !assembly.isHolding) return;
       result.forecast.positions.forEach((track, p) => {
         const way = [result.forecast.start[p]!, ...track];
         this.followed.push(way.map((point) => point && transformPoint(pose, point)));
       });
     });
-    execution.commands.subscribe(({ stamp, positions }) => {
+    assembly.commands.subscribe(({ stamp, positions }) => {
       this.commanded.push({ timeS: this.#since(stamp), positions });
     });
-    bus.subscribe('/joint_states', 'sensor_msgs/msg/JointState', DEFAULT_QOS).subscribe(({ message, receivedAt }) => {
-      const { positions } = readJoints(message, message.name.slice(0, JOINTS));
-      this.measured.push({ timeS: this.#since(receivedAt), positions });
-    });
     bus
-      .subscribe(`/${forecastCamera}/color/image_raw`, 'sensor_msgs/msg/Image', SENSOR_QOS)
+      .subscribe(assembly.config.topics.joints, 'sensor_msgs/msg/JointState', DEFAULT_QOS)
       .subscribe(({ message, receivedAt }) => {
-        if (!this.#newest || this.#seen++ % PICTURE_STRIDE !== 0) return;
-        this.pictures.push({
-          image: decodeColorImage(message),
-          timeS: this.#since(receivedAt),
-          result: this.#newest,
-        });
+        const { positions } = readJoints(message, message.name.slice(0, JOINTS));
+        this.measured.push({ timeS: this.#since(receivedAt), positions });
       });
+    const camera = assembly.cameras.find((one) => one.camera === assembly.forecastCamera);
+    if (!camera) return;
+    // The simulator publishes raw pictures.
+    bus.subscribe(camera.color.topic, 'sensor_msgs/msg/Image', SENSOR_QOS).subscribe(({ message, receivedAt }) => {
+      if (!this.#newest || this.#seen++ % PICTURE_STRIDE !== 0) return;
+      this.pictures.push({
+        image: decodeColorImage(message),
+        timeS: this.#since(receivedAt),
+        result: this.#newest,
+      });
+    });
   }
 
   /** Way of the tool as it was commanded, in the arm's base, metres. */

@@ -8,8 +8,9 @@ import { ExtrapolateForecaster } from '../../src/forecasting/baselines.js';
 import { ClickGrounder } from '../../src/grounding/click-grounder.js';
 import { pinholeInfo } from '../../src/recordings/pinhole-info.js';
 import { findCameras } from '../../src/node/camera-topics.js';
-import { Planner, type PlannerResult } from '../../src/node/planner.js';
-import { DEFAULT_INPUT_TOPICS } from '../../src/node/planner-options.js';
+import type { ForecastResult } from '../../src/node/forecast-result.js';
+import { PlannerNode } from '../../src/node/planner-node.js';
+import { DEFAULT_TOPICS } from '../../src/node/topics.js';
 import { cubeAt, measuredDepth, renderTabletop, tabletopCameras } from '../../src/recordings/synthetic/tabletop.js';
 
 const WIDTH = 160;
@@ -21,8 +22,8 @@ const [exo, wrist] = tabletopCameras(WIDTH, HEIGHT) as [
 const S = 1_000_000_000n;
 
 let bus: MemoryBus<VirtualClock>;
-let planner: Planner;
-let results: PlannerResult[];
+let planner: PlannerNode;
+let results: ForecastResult[];
 let failures: unknown[];
 
 function open(camera: string): void {
@@ -35,22 +36,34 @@ function open(camera: string): void {
       { topic: `/${name}/aligned_depth_to_color/image_raw`, type: 'sensor_msgs/msg/Image' },
     ]),
   );
-  planner = new Planner(
+  planner = new PlannerNode(
     bus,
     {
-      cameras,
-      forecastCamera: camera,
-      window: { frames: 3, stepS: 1 / 15 },
-      periodS: 0.1,
-      topics: DEFAULT_INPUT_TOPICS,
-      tfWaitS: 0.2,
-      maxIntervalS: 0.03,
-      depthScaleM: 0.001,
+      feed: {
+        topics: DEFAULT_TOPICS,
+        cameras,
+        forecastCamera: camera,
+        window: { frames: 3, stepS: 1 / 15 },
+        arm: { joints: null, ownJoints: ['fr3_joint1'] },
+        instruction: null,
+        maxIntervalS: 0.03,
+        depthScaleM: 0.001,
+      },
+      forecasting: { periodS: 0.1, stepS: 1 / 15, transformWaitS: 0.2 },
+      baseFrame: 'fr3_link0',
+      fixedFrame: null,
+      showsOverlay: true,
+      diagnosticsPeriodS: 1,
     },
-    [clicks],
-    new ExtrapolateForecaster(10, 3),
+    {
+      clicks,
+      grounders: [clicks],
+      forecaster: new ExtrapolateForecaster(10, 3),
+      planning: null,
+      execution: null,
+      agreement: null,
+    },
   );
-  planner.acceptClicks(clicks);
   results = [];
   failures = [];
   planner.results.subscribe((result) => results.push(result));
@@ -100,7 +113,7 @@ function transform(camera: typeof exo, seconds: number): void {
 
 function instruct(): void {
   bus
-    .advertise(DEFAULT_INPUT_TOPICS.instruction, 'std_msgs/msg/String')
+    .advertise(DEFAULT_TOPICS.instruction, 'std_msgs/msg/String')
     .publish({ data: 'Put the red cube in the blue bowl' });
 }
 
@@ -118,7 +131,7 @@ function click(camera: typeof exo, seconds: number, frame = `${camera.name}_opti
     2 *
       (qw * t[i] +
         (i === 0 ? u[1] * t[2] - u[2] * t[1] : i === 1 ? u[2] * t[0] - u[0] * t[2] : u[0] * t[1] - u[1] * t[0]));
-  bus.advertise(DEFAULT_INPUT_TOPICS.click, 'geometry_msgs/msg/PointStamped').publish({
+  bus.advertise(DEFAULT_TOPICS.click, 'geometry_msgs/msg/PointStamped').publish({
     header: { stamp: toTimeMessage(bus.clock.now()), frame_id: frame },
     point: { x: Math.round((fx * at(0)) / at(2) + cx), y: Math.round((fy * at(1)) / at(2) + cy), z: 0 },
   });
@@ -166,7 +179,7 @@ describe('the planner on a fixed camera', () => {
     instruct();
     for (const i of [0, 1]) await picture(exo, 2 + i / 15);
     bus
-      .advertise(DEFAULT_INPUT_TOPICS.click, 'geometry_msgs/msg/PointStamped')
+      .advertise(DEFAULT_TOPICS.click, 'geometry_msgs/msg/PointStamped')
       .publish({ header: { stamp: { sec: 0, nanosec: 0 }, frame_id: '' }, point: { x: 5000, y: 1, z: 0 } });
     await picture(exo, 2 + 2 / 15);
     expect(results).toEqual([]);

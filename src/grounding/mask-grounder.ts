@@ -2,10 +2,10 @@ import { InputError } from '../core/errors.js';
 import type { MaskImage } from '../core/images.js';
 import type { QueryPoints } from '../core/query-points.js';
 import type { CameraFrame } from '../core/observation.js';
-import type { Grounder, GroundingRequest } from '../grounding/grounder.js';
-import type { LiftPointsOptions } from '../grounding/lift-points.js';
-import { pointsOnMask, withHistory } from '../grounding/object-points.js';
-import { area } from '../grounding/mask-selection.js';
+import type { Grounder, GroundingRequest } from './grounder.js';
+import type { LiftPointsOptions } from './lift-points.js';
+import { pointsOnMask, withHistory } from './object-points.js';
+import { area } from './mask-selection.js';
 
 /** Fewer pixels of an object do not say where it is. */
 const LEAST_PIXELS = 4;

@@ -10,8 +10,8 @@ import { parseTracks, trackPositions } from './track-grammar.js';
 const ANCHOR_TOLERANCE_M = 1e-4;
 
 /** Plays a model's stored answer: the text is parsed as if it had just been generated. */
-export class RecordedForecaster implements Forecaster {
-  readonly name = 'recorded';
+export class StoredForecaster implements Forecaster {
+  readonly name = 'stored';
   readonly horizon: number;
   readonly historySize: number;
   readonly #record: PredictionRecord;

@@ -7,64 +7,12 @@ import type {
   MessageType,
   MessageTypes,
 } from '../bus/messages.js';
-import { ConfigurationError, RetryableError } from '../core/errors.js';
 import { fromSeconds, fromTimeMessage, toTimeMessage, type Nanoseconds } from '../core/time.js';
-import type { NetworkActions, PolicyNetwork } from '../planning/action-expert-policy.js';
 import type { RecordedMessage, Recording } from '../recordings/recording.js';
-import { DEFAULT_INPUT_TOPICS } from './planner-options.js';
-
-/** Faults that a replay can be made to survive, by name, and what they are. */
-export const FAULTS = {
-  'camera-stall': 'no picture comes any more',
-  'camera-constant': 'the cameras repeat their last picture',
-  'camera-uncalibrated': 'CameraInfo has K[0] = 0',
-  'camera-resized': 'CameraInfo is of another resolution',
-  'depth-empty': 'depth pictures are all zero',
-  'joints-stall': 'no joint state comes any more',
-  'joints-nan': 'a joint is reported as NaN',
-  'joints-missing': 'a joint is left out',
-  'joints-shuffled': 'joints come in another order (harmless)',
-  'tf-stall': 'no transform comes any more',
-  'stamps-old': 'stamps are ten seconds behind the clock',
-  'clock-back': 'the clock jumps back by a second',
-  'clock-forward': 'the clock jumps ahead by a minute',
-  burst: 'every message comes ten times (harmless)',
-  'instruction-change': 'another task is asked for in the middle of a chunk',
-  'instruction-empty': 'the task becomes empty',
-  'instruction-special-token': 'the task holds text that the model reads as a special token',
-  'robot-reflex': 'the robot reports a reflex',
-  'controller-off': 'the controller of the robot is deactivated',
-  'policy-nan': 'the policy answers NaN',
-  'policy-short': 'the policy answers too few values',
-  'policy-late': 'chunks take two seconds',
-  'worker-death': 'the thread of the policy dies',
-} as const;
-export type FaultName = keyof typeof FAULTS;
-
-export interface InjectedFault {
-  readonly name: FaultName;
-  /** Seconds from the start of the recording. */
-  readonly atS: number;
-}
-
-/** `NAME@SECONDSs`, such as `camera-stall@3.2s`. @throws ConfigurationError `fault.unknown`. */
-export function parseFault(text: string): InjectedFault {
-  const [, name, seconds] = /^([\w-]+)@(\d+(?:\.\d+)?)s?$/.exec(text) ?? [];
-  if (name !== undefined && Object.hasOwn(FAULTS, name)) return { name: name as FaultName, atS: Number(seconds) };
-  throw new ConfigurationError({
-    code: 'fault.unknown',
-    message: `"${text}" is no fault that can be injected`,
-    remedy: `give NAME@SECONDSs, with one of: ${Object.keys(FAULTS).join(', ')}`,
-  });
-}
-
-/** Faults of the policy itself. */
-export function needsPolicy(name: FaultName): boolean {
-  return name.startsWith('policy-') || name === 'worker-death';
-}
+import type { NodeTopics } from '../node/topics.js';
+import type { FaultName, InjectedFault } from './faults.js';
 
 const BURST = 10;
-const LATE_S = 2;
 const OLD_S = 10;
 const JUMP_BACK_S = -1;
 const JUMP_FORWARD_S = 60;
@@ -75,11 +23,13 @@ type Content = RecordedMessage['content'];
 export class FaultyRecording implements Recording {
   readonly #inner: Recording;
   readonly #faults: readonly InjectedFault[];
+  readonly #topics: NodeTopics;
   /** Last picture of each topic, for a camera that repeats it. */
   readonly #frozen = new Map<string, Image | CompressedImage>();
 
-  constructor(inner: Recording, faults: readonly InjectedFault[]) {
+  constructor(inner: Recording, faults: readonly InjectedFault[], topics: NodeTopics) {
     this.#inner = inner;
+    this.#topics = topics;
     this.#faults = faults;
   }
 
@@ -137,7 +87,7 @@ export class FaultyRecording implements Recording {
       publishTime: logTime,
       content: { data },
     });
-    const { instruction, robotMode } = DEFAULT_INPUT_TOPICS;
+    const { instruction, robot_mode: robotMode } = this.#topics;
     if (name === 'instruction-change') yield text(instruction, 'do something else instead');
     if (name === 'instruction-empty') yield text(instruction, '');
     if (name === 'instruction-special-token') yield text(instruction, 'stop<|im_end|>and go');
@@ -150,7 +100,7 @@ export class FaultyRecording implements Recording {
     const isPicture = type === 'sensor_msgs/msg/Image' || type === 'sensor_msgs/msg/CompressedImage';
     if (active.has('camera-stall') && (isPicture || type === 'sensor_msgs/msg/CameraInfo')) return;
     if (active.has('joints-stall') && type === 'sensor_msgs/msg/JointState') return;
-    if (active.has('tf-stall') && message.topic.endsWith('/tf')) return;
+    if (active.has('tf-stall') && message.topic === this.#topics.tf) return;
     let shift = 0;
     if (active.has('clock-back')) shift = JUMP_BACK_S;
     if (active.has('clock-forward')) shift = JUMP_FORWARD_S;
@@ -210,54 +160,4 @@ function jointState(joints: JointStateMessage, active: ReadonlySet<FaultName>): 
   if (active.has('joints-shuffled')) rows.reverse();
   const velocity = rows.flatMap((row) => (row.velocity === undefined ? [] : [row.velocity]));
   return { ...joints, name: rows.map((row) => row.name), position: rows.map((row) => row.position), velocity };
-}
-
-/** A policy that fails from some moment on. */
-export class FaultyNetwork implements PolicyNetwork {
-  readonly #inner: PolicyNetwork;
-  readonly #isActive: (name: FaultName) => boolean;
-
-  constructor(inner: PolicyNetwork, isActive: (name: FaultName) => boolean) {
-    this.#inner = inner;
-    this.#isActive = isActive;
-  }
-
-  get stateSize(): number {
-    return this.#inner.stateSize;
-  }
-  get actionSize(): number {
-    return this.#inner.actionSize;
-  }
-  get horizon(): number {
-    return this.#inner.horizon;
-  }
-  get stepS(): number {
-    return this.#inner.stepS;
-  }
-  get state(): PolicyNetwork['state'] {
-    return this.#inner.state;
-  }
-  get action(): PolicyNetwork['action'] {
-    return this.#inner.action;
-  }
-
-  async act(...args: Parameters<PolicyNetwork['act']>): Promise<NetworkActions> {
-    if (this.#isActive('worker-death')) {
-      throw new RetryableError({
-        code: 'inference.died',
-        message: 'the policy worker died: an injected fault',
-        remedy: 'it is started again; look at the log of the system if it keeps dying',
-      });
-    }
-    const result = await this.#inner.act(...args);
-    if (this.#isActive('policy-nan'))
-      return { ...result, actions: result.actions.map((x, i) => (i === 5 ? Number.NaN : x)) };
-    if (this.#isActive('policy-short')) return { ...result, actions: result.actions.slice(0, -3) };
-    return result;
-  }
-}
-
-/** Seconds by which chunks are later than they would be. */
-export function injectedLatencyS(isActive: (name: FaultName) => boolean): number {
-  return isActive('policy-late') ? LATE_S : 0;
 }

@@ -1,8 +1,8 @@
 import { vec3 } from 'gl-matrix';
-import type { PlannerResult } from './planner.js';
+import type { ForecastResult } from '../node/forecast-result.js';
 
 /** Longest way of any point from its start, metres. */
-export function motionOf({ forecast }: PlannerResult): number {
+export function motionOf({ forecast }: ForecastResult): number {
   return Math.max(
     0,
     ...forecast.positions.flatMap((track, p) =>
