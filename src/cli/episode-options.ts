@@ -3,6 +3,7 @@ import type { Layer } from '../assembly/config/layers.js';
 import { loadConfig } from '../assembly/config/load-config.js';
 import type { NodeConfig } from '../assembly/config/node-config.js';
 import { ConfigurationError } from '../core/errors.js';
+import { installedPath } from '../core/installed-path.js';
 import { episodeCount, positiveNumber, wholeNumber } from './arguments.js';
 import { configSources, withConfigOptions, withPlanningOptions, type ConfigCommandOptions } from './config-options.js';
 
@@ -33,7 +34,10 @@ export function withEpisodeOptions(command: Command): Command {
 }
 
 export function sceneOption(): Option {
-  return new Option('--scene <file>', 'description of the scenes (default: config/scenes/tabletop.yaml)');
+  return new Option(
+    '--scene <file>',
+    `description of the scenes (default: ${installedPath('config/scenes/tabletop.yaml')})`,
+  );
 }
 
 /**

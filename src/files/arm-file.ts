@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import type { Arm } from '../core/arm.js';
 import { ConfigurationError, describeError } from '../core/errors.js';
+import { installedPath } from '../core/installed-path.js';
 
 /** Arms that come with the software. */
 const FOLDER = fileURLToPath(new URL('../../config/arms/', import.meta.url));
@@ -53,7 +54,7 @@ export async function loadArm(nameOrFile: string): Promise<Arm> {
       message: isName
         ? `there is no arm "${nameOrFile}" (there are: ${known.join(', ')})`
         : `${file} cannot be read: ${describeError(cause)}`,
-      remedy: 'name one of them, or a YAML file with the limits of your arm (config/arms shows how)',
+      remedy: `name one of them, or a YAML file with the limits of your arm (${installedPath('config/arms')} shows how)`,
       cause,
     });
   }

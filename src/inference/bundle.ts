@@ -5,6 +5,7 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { describeError, InputError } from '../core/errors.js';
+import { installedPath } from '../core/installed-path.js';
 import { architectureSchema } from './architecture.js';
 import { layoutSchema, policyInputSchema, promptSchema, tokenIdsSchema } from './model-input.js';
 import { Tokenizer } from './tokenizer.js';
@@ -125,7 +126,7 @@ function badDescription(file: string, why: string): InputError {
   return new InputError({
     code: 'bundle.format',
     message: `${file} is not a valid bundle description: ${why}`,
-    remedy: 'build the bundle again; models/README.md describes every field',
+    remedy: `build the bundle again; ${installedPath('models/README.md')} describes every field`,
   });
 }
 

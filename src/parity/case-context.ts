@@ -6,6 +6,7 @@ import { buildBundle } from '../builder/build.js';
 import type { Task } from '../builder/checkpoint/description.js';
 import type { BuildType } from '../builder/weights/weights.js';
 import { InputError } from '../core/errors.js';
+import { installedPath } from '../core/installed-path.js';
 import type { RgbImage } from '../core/images.js';
 import { Model, type ModelOptions } from '../inference/model.js';
 import { decodeColorFile } from '../sensing/color-image.js';
@@ -83,7 +84,7 @@ export async function readCase<T>(file: string, parse: (data: unknown) => T): Pr
     throw new InputError({
       code: 'parity.case',
       message: `${file} is not a golden case that is known here: ${cause instanceof Error ? cause.message.split('\n').join(' ') : String(cause)}`,
-      remedy: 'the folder layouts are described in models/README.md',
+      remedy: `the folder layouts are described in ${installedPath('models/README.md')}`,
       cause,
     });
   }

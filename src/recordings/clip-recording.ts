@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { Header, MessageTypes } from '../bus/messages.js';
 import type { Intrinsics } from '../core/camera.js';
 import { describeError, InputError } from '../core/errors.js';
+import { installedPath } from '../core/installed-path.js';
 import { fromSeconds, toTimeMessage, type Nanoseconds } from '../core/time.js';
 import type { Pixel, Vector3 } from '../core/vector.js';
 import { loadTensor } from '../tensors/stored-tensor.js';
@@ -286,7 +287,7 @@ function clipError(code: string, message: string, cause?: unknown): InputError {
   return new InputError({
     code,
     message,
-    remedy: 'give a clip folder: frames, intrinsics, points and their history (docs/recordings.md lists the files)',
+    remedy: `give a clip folder: frames, intrinsics, points and their history (${installedPath('docs/recordings.md')} lists the files)`,
     cause,
   });
 }

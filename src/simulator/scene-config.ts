@@ -4,6 +4,7 @@ import { vec3 } from 'gl-matrix';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { ConfigurationError, describeError } from '../core/errors.js';
+import { installedPath } from '../core/installed-path.js';
 
 const range = z
   .tuple([z.number(), z.number()])
@@ -79,7 +80,7 @@ export async function loadSceneConfig(file: string = DEFAULT_FILE): Promise<Scen
     new ConfigurationError({
       code: 'scene.format',
       message: `${file} does not describe a scene: ${why}`,
-      remedy: 'look at config/scenes/tabletop.yaml, which shows every key',
+      remedy: `look at ${installedPath('config/scenes/tabletop.yaml')}, which shows every key`,
       cause,
     });
   let data: unknown;

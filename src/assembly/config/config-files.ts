@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { ConfigurationError, describeError } from '../../core/errors.js';
+import { installedPath } from '../../core/installed-path.js';
 import { isTree, type Layer, type SettingsTree, type SettingsValue } from './layers.js';
 
 /** Presets that come with the software. */
@@ -79,7 +80,7 @@ function badFile(file: string, why: string, cause?: unknown): ConfigurationError
   return new ConfigurationError({
     code: 'config.file',
     message: `${file} cannot be used as a configuration: ${why}`,
-    remedy: 'give a YAML file like those of config/presets',
+    remedy: `give a YAML file like those of ${installedPath('config/presets')}`,
     cause,
   });
 }

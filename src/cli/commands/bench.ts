@@ -3,6 +3,7 @@ import { loadConfig } from '../../assembly/config/load-config.js';
 import { modelsOf } from '../../assembly/model-source.js';
 import { ConfigurationError } from '../../core/errors.js';
 import { loadArm } from '../../files/arm-file.js';
+import { installedPath } from '../../core/installed-path.js';
 import { loadSceneConfig } from '../../simulator/scene-config.js';
 import { countingNumber, positiveNumber } from '../arguments.js';
 import { benchBundle, type BundleFigures } from '../benchmarks/bundle.js';
@@ -140,7 +141,7 @@ function simulatorBench(): Command {
       'how much faster than real time, on one core: the scripted expert seen by all cameras, its recording, and the closed loop',
     )
     .option('--scenes <n>', 'scenes to do', countingNumber, 5)
-    .option('--scene <file>', 'description of the scenes (default: config/scenes/tabletop.yaml)')
+    .option('--scene <file>', `description of the scenes (default: ${installedPath('config/scenes/tabletop.yaml')})`)
     .action(async (_: unknown, command: Command) => {
       const { scenes, scene, json } = command.optsWithGlobals<SimulatorBenchOptions>();
       const [fr3, described] = await Promise.all([loadArm('fr3'), loadSceneConfig(scene)]);

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
 import { loadArm } from '../../files/arm-file.js';
+import { installedPath } from '../../core/installed-path.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { episodeStatistics } from '../../simulator/episode-statistics.js';
 import { PHASES, type Phase } from '../../simulator/expert.js';
@@ -37,7 +38,7 @@ export function episodesCommand(): Command {
     .requiredOption('--count <n>', 'episodes, each from the next seed', episodeCount)
     .option('--seed <n>', 'of the first', wholeNumber, 0)
     .requiredOption('--out <dir>', 'folder; episodes that are in it already are kept')
-    .option('--scene <file>', 'description of the scenes (default: config/scenes/tabletop.yaml)')
+    .option('--scene <file>', `description of the scenes (default: ${installedPath('config/scenes/tabletop.yaml')})`)
     .option(
       '--threads <n>',
       'episodes made at the same time (default: one for each core)',
