@@ -72,7 +72,9 @@ describe('scenes', () => {
         message: expect.stringMatching(/two directions.*wrist_camera/),
       });
       await writeFile(file, JSON.stringify({ ...config, cameras: { size: [320, 180] } }));
-      await expect(loadSceneConfig(file)).rejects.toMatchObject({ message: expect.stringMatching(/must be at least one camera/) });
+      await expect(loadSceneConfig(file)).rejects.toMatchObject({
+        message: expect.stringMatching(/must be at least one camera/),
+      });
       await writeFile(file, JSON.stringify({ ...config, light: { ...config.light, ambient: [0.5, 1.5] } }));
       await expect(loadSceneConfig(file)).rejects.toMatchObject({
         message: expect.stringMatching(/shares lie between 0 and 1.*light\.ambient/),
