@@ -69,6 +69,12 @@ export class EpisodeStory {
     });
   }
 
+  /** Seconds that the forecasts reach ahead; null where there was none. */
+  get horizonS(): number | null {
+    const forecast = this.highlight?.forecast;
+    return forecast ? forecast.stepS * (forecast.positions[0]?.length ?? 0) : null;
+  }
+
   /** Way of the tool as it was commanded, in the arm's base, metres. */
   get tool(): readonly Vector3[] {
     return toolPath(

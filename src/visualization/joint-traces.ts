@@ -45,7 +45,7 @@ export function jointTracesSvg(arm: Arm, commanded: readonly Trace[], measured: 
   });
   const height = rows * PANEL.height + 14;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${COLUMNS * PANEL.width} ${height}" font-family="sans-serif">${panels.join('')}
-    <text x="${PANEL.left}" y="${height - 4}" font-size="10" fill="currentColor">0 to ${lastS.toFixed(1)} s; frames are the position limits, radians; blue commanded, orange measured</text></svg>`;
+    <text x="${PANEL.left}" y="${height - 4}" font-size="10" fill="currentColor">0 to ${lastS.toFixed(1)} s; frames are the position limits, radians; blue: commanded, orange: measured</text></svg>`;
 }
 
 /** Share of the joint's velocity limit. Two commands at one time tell no velocity. */

@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import type { Camera } from '../core/camera.js';
 import type { Forecast } from '../core/forecast.js';
 import type { RgbImage } from '../core/images.js';
@@ -14,20 +14,33 @@ export interface OverlayContent {
   /** `truth[p][f]` where it is known, drawn as a thin orange line. */
   readonly truth?: readonly (readonly (Vector3 | null)[])[];
   readonly caption: string;
+  /** Times as large as the camera's picture; 1 when left out. Lines and text stay sharp. */
+  readonly scale?: number;
 }
 
 /** The picture at t0 with the query points and their projected paths, as PNG. */
 export async function overlayPng(content: OverlayContent): Promise<Buffer> {
-  const { width, height, data } = content.image;
-  return sharp(data, { raw: { width, height, channels: 3 } })
-    .composite([{ input: Buffer.from(overlaySvg(content)), top: 0, left: 0 }])
-    .png()
-    .toBuffer();
+  return draw(content).png().toBuffer();
 }
 
-function overlaySvg({ image, camera, query, forecast, truth, caption }: OverlayContent): string {
+/** The same as pixels, for a video. */
+export async function overlayPicture(content: OverlayContent): Promise<RgbImage> {
+  const { data, info } = await draw(content).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, data };
+}
+
+function draw(content: OverlayContent): Sharp {
+  const { width, height, data } = content.image;
+  const { scale = 1 } = content;
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .resize({ width: Math.round(width * scale), height: Math.round(height * scale), fit: 'fill' })
+    .composite([{ input: Buffer.from(overlaySvg(content, scale)), top: 0, left: 0 }]);
+}
+
+/** @param scale the drawing is in the camera's pixels, and shown as many times as large. */
+function overlaySvg({ image, camera, query, forecast, truth, caption }: OverlayContent, scale: number): string {
   const { width, height } = image;
-  const unit = Math.max(1, width / 640);
+  const unit = Math.max(1, (width * scale) / 640) / scale;
   const seen = (track: readonly (Vector3 | null)[]): (Pixel | null)[] => track.map((p) => p && camera.project(p));
   const parts: string[] = [];
   for (const track of truth ?? []) parts.push(...segments(seen(track), () => cssColor(TRUTH_COLOR), unit));
@@ -43,7 +56,7 @@ function overlaySvg({ image, camera, query, forecast, truth, caption }: OverlayC
     );
   }
   const text = caption.length > 90 ? `${caption.slice(0, 87)}...` : caption;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${parts.join('')}
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${Math.round(width * scale)}" height="${Math.round(height * scale)}" viewBox="0 0 ${width} ${height}">${parts.join('')}
     <rect x="0" y="0" width="${width}" height="${18 * unit}" fill="black" fill-opacity="0.55"/>
     <text x="${5 * unit}" y="${13 * unit}" font-family="sans-serif" font-size="${11 * unit}" fill="white">${escapeXml(text)}</text></svg>`;
 }

@@ -11,7 +11,8 @@ export interface PlanPicture {
 }
 
 const PANEL = 480;
-const BORDER = 46;
+const BORDER = 60;
+const TEXT = 17;
 const VIEWS = [
   { name: 'from above', axes: [0, 1], labels: ['x', 'y'] },
   { name: 'from the side', axes: [0, 2], labels: ['x', 'z'] },
@@ -19,14 +20,16 @@ const VIEWS = [
 /** Of 1, 2 and 5 times a power of ten, the largest that fits this part of a panel. */
 const RULER = 1 / 4;
 
-/** The forecast points and the planned way of the tool, seen from above and from the side, as PNG: coloured lines over time from dark to bright, and a black one. */
+/** The forecast points and the planned way of the tool, seen from above and from the side, as PNG on white: coloured lines over time, and a black one. */
 export async function planPicturePng(picture: PlanPicture): Promise<Buffer> {
-  return sharp(Buffer.from(planSvg(picture)))
+  return sharp(Buffer.from(planPictureSvg(picture)))
+    .flatten({ background: 'white' })
     .png()
     .toBuffer();
 }
 
-function planSvg({ points, tool, caption }: PlanPicture): string {
+/** The same as SVG without a background. What is not coloured has the colour of the text around it, so that it can be read on dark pages too. */
+export function planPictureSvg({ points, tool, caption }: PlanPicture): string {
   const all = [...points.flat().filter((p): p is Vector3 => p !== null), ...tool];
   const panels = VIEWS.map(({ name, axes, labels }, view) => {
     const range = (axis: 0 | 1 | 2): readonly [number, number] => [
@@ -47,34 +50,40 @@ function planSvg({ points, tool, caption }: PlanPicture): string {
       const [x2, y2] = at(b).split(',');
       return `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}" stroke="${color}" stroke-width="${width}" stroke-linecap="round"/>`;
     };
+    // The first colours of time are nearly as dark as a dark page: an outline tells them from it.
+    const outlines = points.map((track) => {
+      const seen = track.filter((p): p is Vector3 => p !== null).map(at);
+      return `<polyline points="${seen.join(' ')}" fill="none" stroke="currentColor" stroke-opacity="0.35" stroke-width="5" stroke-linecap="round" stroke-linejoin="round"/>`;
+    });
     const tracks = points.flatMap((track) =>
       track.slice(1).map((p, f) => {
         const before = track[f];
         return p && before ? line(before, p, cssColor(timeColor(f / Math.max(1, track.length - 2))), 3) : '';
       }),
     );
-    const way = `<polyline points="${tool.map(at).join(' ')}" fill="none" stroke="black" stroke-width="1.5"/>`;
+    const way = `<polyline points="${tool.map(at).join(' ')}" fill="none" stroke="currentColor" stroke-width="1.5"/>`;
     const dot = (p: Vector3 | undefined, fill: string): string => {
       if (!p) return '';
       const [x, y] = at(p).split(',');
-      return `<circle cx="${x}" cy="${y}" r="4" fill="${fill}" stroke="black"/>`;
+      return `<circle cx="${x}" cy="${y}" r="5" fill="${fill}" stroke="currentColor"/>`;
     };
     const ruler = rulerLength(size * RULER);
     const x = view * PANEL + BORDER / 2;
     const text = (tx: number, ty: number, content: string): string =>
-      `<text x="${tx}" y="${ty}" font-family="sans-serif" font-size="12">${content}</text>`;
+      `<text x="${tx}" y="${ty}" font-family="sans-serif" font-size="${TEXT}" fill="currentColor">${content}</text>`;
     return [
+      ...outlines,
       ...tracks,
       way,
-      dot(tool[0], 'white'),
-      dot(tool.at(-1), 'black'),
-      text(x, 38, `${name}: ${labels[0]} to the right, ${labels[1]} up`),
-      `<line x1="${x}" y1="${PANEL - 14}" x2="${x + ruler * scale}" y2="${PANEL - 14}" stroke="black" stroke-width="2"/>`,
+      dot(tool[0], 'none'),
+      dot(tool.at(-1), 'currentColor'),
+      text(x, 48, `${name}: ${labels[0]} to the right, ${labels[1]} up`),
+      `<line x1="${x}" y1="${PANEL - 14}" x2="${x + ruler * scale}" y2="${PANEL - 14}" stroke="currentColor" stroke-width="2"/>`,
       text(x, PANEL - 20, `${(100 * ruler).toFixed(ruler < 0.01 ? 1 : 0)} cm`),
     ].join('');
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${2 * PANEL}" height="${PANEL}"><rect width="100%" height="100%" fill="white"/>
-    <text x="${BORDER / 2}" y="18" font-family="sans-serif" font-size="12" font-weight="bold">${escapeXml(caption)}</text>${panels.join('')}</svg>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${2 * PANEL}" height="${PANEL}" viewBox="0 0 ${2 * PANEL} ${PANEL}">
+    <text x="${BORDER / 2}" y="24" font-family="sans-serif" font-size="${TEXT}" font-weight="bold" fill="currentColor">${escapeXml(caption)}</text>${panels.join('')}</svg>`;
 }
 
 function rulerLength(most: number): number {

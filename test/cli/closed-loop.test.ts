@@ -152,9 +152,12 @@ describe('the demo', () => {
     const [result] = JSON.parse(await readFile(path.join(out, 'report.json'), 'utf8')).episodes;
     const page = await readFile(path.join(out, 'report.html'), 'utf8');
     expect(page).toContain(result.instruction);
-    // The animation; the forecast, and the plan against the forecasts; the joints.
-    expect(page.match(/data:image\/webp;base64,/g)).toHaveLength(1);
-    expect(page.match(/data:image\/png;base64,/g)).toHaveLength(2);
+    expect(page).toMatch(/<\/h1>\s*<p class="credits">Forecasts: truth, without a trained model .* Plans: rigid,/);
+    // The film; the forecast; the plan against the forecasts, and the joints.
+    const film = /data:video\/mp4;base64,([^"]*)"/.exec(page)![1]!;
+    expect(Buffer.from(film, 'base64').subarray(4, 8).toString()).toBe('ftyp');
+    expect(page.match(/data:image\/png;base64,/g)).toHaveLength(1);
+    expect(page.match(/<svg /g)).toHaveLength(2);
     for (let j = 1; j <= 7; j++) expect(page).toContain(`>joint ${j}<`);
     // It needs nothing else.
     expect(page).not.toMatch(/(src|href)="https?:/);

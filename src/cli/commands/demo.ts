@@ -5,21 +5,18 @@ import type { NodeConfig } from '../../assembly/config/node-config.js';
 import { modelsOf, type ModelSource } from '../../assembly/model-source.js';
 import type { Arm } from '../../core/arm.js';
 import { CancelledError } from '../../core/errors.js';
-import { percentile } from '../../core/statistics.js';
 import { episodesReport, type EpisodeResult } from '../../evaluation/episodes.js';
 import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
-import { EpisodeStory, type StoryPicture } from '../../runs/episode-story.js';
+import { EpisodeStory } from '../../runs/episode-story.js';
 import { runEpisode } from '../../runs/episode.js';
 import { loadSceneConfig, type SceneConfig } from '../../simulator/scene-config.js';
-import { animationWebp } from '../../visualization/animation.js';
 import { episodesPage, type EpisodeSection } from '../../visualization/episodes-page.js';
-import { jointTracesSvg } from '../../visualization/joint-traces.js';
-import { planPicturePng } from '../../visualization/plan-picture.js';
+import { credits } from '../credits.js';
 import { removeEarlierResults } from '../earlier-results.js';
 import { episodeConfig, withEpisodeOptions, type EpisodeCommandOptions } from '../episode-options.js';
+import { episodeSection } from '../episode-section.js';
 import { EXIT } from '../exit-codes.js';
-import { forecastOverlay } from '../forecast-overlay.js';
 import { interruptible } from '../interruption.js';
 import { reportResult } from '../json-report.js';
 import { makeFolder } from '../output-folder.js';
@@ -74,14 +71,20 @@ async function run(options: DemoOptions): Promise<void> {
   const models = modelsOf(config);
   const results: EpisodeResult[] = [];
   const sections: EpisodeSection[] = [];
+  let horizonS: number | null = null;
   const began = performance.now();
   try {
     await removeEarlierResults(out, EARLIER_RESULTS);
     await interruptible(async (signal) => {
       for (let i = 0; i < count; i++) {
-        const { result, section } = await episode({ options, config, arm, scenes, models }, seed + i, signal);
+        const {
+          result,
+          section,
+          horizonS: reach,
+        } = await episode({ options, config, arm, scenes, models }, seed + i, signal);
         results.push(result);
         sections.push(section);
+        horizonS ??= reach;
         say(`${i + 1}/${count} ${section.title}: ${section.result}`);
       }
       if (signal.aborted) throw new CancelledError('the demo');
@@ -94,14 +97,14 @@ async function run(options: DemoOptions): Promise<void> {
   const { planner } = config.planning;
   const report = episodesReport(forecaster, planner, results, wallS);
   const { succeeded } = report.success;
-  const summary = `${succeeded} of ${count} succeeded. Forecaster: ${forecaster}; planner: ${planner}; ${report.simulated_s.toFixed(0)} s simulated in ${wallS.toFixed(0)} s.`;
+  const summary = `${succeeded} of ${count} succeeded; ${report.simulated_s.toFixed(0)} s simulated in ${wallS.toFixed(0)} s.`;
   await writeAtomically(path.join(out, 'report.json'), `${toJson(report)}\n`);
   await writeAtomically(
     path.join(out, 'report.html'),
-    episodesPage('molmo_motion_planner: the demo', summary, sections),
+    episodesPage({ title: 'molmo_motion_planner: the demo', credits: credits(config), summary, horizonS }, sections),
   );
   await reportResult(options.json, report, () => {
-    print(summary);
+    print(`${summary} ${credits(config)}`);
   });
   say(`look at ${path.join(out, 'report.html')}; open ${path.join(out, 'episode_*.mcap')} in Foxglove or Lichtblick`);
   if (succeeded < count) process.exitCode = EXIT.failed;
@@ -111,7 +114,7 @@ async function episode(
   { options, config, arm, scenes, models }: Demo,
   seed: number,
   signal: AbortSignal,
-): Promise<{ readonly result: EpisodeResult; readonly section: EpisodeSection }> {
+): Promise<{ readonly result: EpisodeResult; readonly section: EpisodeSection; readonly horizonS: number | null }> {
   const story = new EpisodeStory();
   const recording = `episode_${seed}.mcap`;
   const result = await runEpisode({
@@ -127,86 +130,5 @@ async function episode(
     },
     signal,
   });
-  return { result, section: await sectionOf(result, story, arm, recording) };
-}
-
-async function sectionOf(
-  result: EpisodeResult,
-  story: EpisodeStory,
-  arm: Arm,
-  recording: string,
-): Promise<EpisodeSection> {
-  const { highlight, followed, commanded, measured, tool } = story;
-  const error = result.forecast_error_m;
-  const latency = percentile(result.chunk_latencies_ms, 95);
-  const ms = Number.isNaN(latency) ? '-' : `${latency.toFixed(0)} ms`;
-  const cm = error ? `${(100 * error.ADE).toFixed(1)} cm` : '-';
-  const end = result.success ? `in place after ${result.simulated_s.toFixed(1)} s` : result.failure!.message;
-  const limited = Object.entries(result.limited).map(([reason, times]) => `${reason} ${times}`);
-  return {
-    title: result.instruction,
-    success: result.success,
-    result: `${end}; forecast error ${cm}, chunks within ${ms}`,
-    figures: [
-      ['seed', String(result.seed)],
-      [
-        'forecasts',
-        `${result.forecasts}${error ? `; of the held object ADE ${error.ADE.toFixed(4)} m, FDE ${error.FDE.toFixed(4)} m` : ''}`,
-      ],
-      ['chunks', `${result.chunk_latencies_ms.length}, 95 % within ${ms}`],
-      [
-        'commands',
-        `${result.commands}, ${result.holds} of them holding; joints limited: ${limited.join(', ') || 'never'}`,
-      ],
-      ['computing', `${result.simulated_s.toFixed(1)} s in ${result.wall_s.toFixed(1)} s`],
-      ...result.stops.map(({ at_s: at, message }): [string, string] => [
-        'stopped',
-        `at ${at.toFixed(1)} s: ${message}`,
-      ]),
-    ],
-    pictures: [
-      ...(story.pictures.length > 1
-        ? [
-            {
-              caption: 'What the camera saw, with the forecasts',
-              data: await animationOf(story.pictures),
-              type: 'webp' as const,
-            },
-          ]
-        : []),
-      ...(highlight
-        ? [
-            {
-              caption: 'The forecast with the longest motion',
-              data: await forecastOverlay(highlight),
-              type: 'png' as const,
-            },
-          ]
-        : []),
-      ...(followed.length > 0 && tool.length > 1
-        ? [
-            {
-              caption:
-                "Forecasts while the object was held (coloured by time), and the way of the tool (black), in the arm's base",
-              data: await planPicturePng({ points: followed, tool, caption: result.instruction }),
-              type: 'png' as const,
-            },
-          ]
-        : []),
-    ],
-    drawings:
-      commanded.length > 0
-        ? [{ caption: 'Joints, between their limits', svg: jointTracesSvg(arm, commanded, measured) }]
-        : [],
-    recording: result.simulated_s > 0 ? recording : null,
-  };
-}
-
-async function animationOf(pictures: readonly StoryPicture[]): Promise<Buffer> {
-  const frames = await Promise.all(
-    pictures.map(({ image, result, timeS }) =>
-      forecastOverlay(result, { image, caption: `${timeS.toFixed(1)} s  ${result.forecast.instruction}` }),
-    ),
-  );
-  return animationWebp(frames, (1000 * (pictures.at(-1)!.timeS - pictures[0]!.timeS)) / (pictures.length - 1));
+  return { result, section: await episodeSection(result, story, arm, recording), horizonS: story.horizonS };
 }

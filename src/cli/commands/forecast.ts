@@ -13,6 +13,7 @@ import type { Recording } from '../../recordings/recording.js';
 import { replay } from '../../runs/replay.js';
 import { wholeNumber } from '../arguments.js';
 import { configSources, seedFlag, withConfigOptions, type ConfigCommandOptions } from '../config-options.js';
+import { overlayPng } from '../../visualization/overlay.js';
 import { forecastOverlay } from '../forecast-overlay.js';
 import { interruptible } from '../interruption.js';
 import { writeTrace } from '../model-options.js';
@@ -88,7 +89,10 @@ async function forecastOnce(
     const { forecast } = highlight;
     await writeAtomically(options.out, `${toJson(forecastJson(forecast))}\n`);
     if (options.image !== undefined)
-      await writeAtomically(options.image, await forecastOverlay(highlight, { truth: highlight.truth }));
+      await writeAtomically(
+        options.image,
+        await overlayPng(await forecastOverlay(highlight, { truth: highlight.truth })),
+      );
     say(
       `${forecast.positions.length} points, ${forecast.positions[0]?.length ?? 0} steps of ${forecast.stepS.toFixed(4)} s, written to ${options.out}`,
     );

@@ -19,6 +19,7 @@ import {
   withPlanningOptions,
   type ConfigCommandOptions,
 } from '../config-options.js';
+import { overlayPng } from '../../visualization/overlay.js';
 import { forecastOverlay } from '../forecast-overlay.js';
 import { interruptible } from '../interruption.js';
 import { reportResult } from '../json-report.js';
@@ -108,7 +109,7 @@ async function replayInto(
     ).finally(bar.stop);
     await writeAtomically(path.join(options.out, 'report.json'), `${toJson(outcome.report)}\n`);
     const { highlight } = outcome;
-    const overlay = highlight && (await forecastOverlay(highlight, { truth: highlight.truth }));
+    const overlay = highlight && (await overlayPng(await forecastOverlay(highlight, { truth: highlight.truth })));
     // A picture of an earlier replay must not stand beside this report.
     if (overlay) await writeAtomically(path.join(options.out, 'overlay.png'), overlay);
     else await rm(path.join(options.out, 'overlay.png'), { force: true });
