@@ -111,7 +111,14 @@ export default tseslint.config(
     languageOptions: {
       parserOptions: {
         projectService: {
-          allowDefaultProject: ['*.js', 'bin/*.js', 'scripts/*.js', 'test/inference/*.js', 'test/threads/*.js'],
+          allowDefaultProject: [
+            '*.js',
+            'bin/*.js',
+            'scripts/*.js',
+            'test/inference/*.js',
+            'test/ros/*.js',
+            'test/threads/*.js',
+          ],
         },
         tsconfigRootDir: import.meta.dirname,
       },
@@ -145,7 +152,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['*.js', 'bin/*.js', 'scripts/*.js', 'test/inference/*.js', 'test/threads/*.js'],
+    files: ['*.js', 'bin/*.js', 'scripts/*.js', 'test/inference/*.js', 'test/ros/*.js', 'test/threads/*.js'],
     extends: [tseslint.configs.disableTypeChecked],
     languageOptions: { globals: { process: 'readonly', URL: 'readonly', setTimeout: 'readonly' } },
   },

@@ -68,6 +68,11 @@ export class Registry<Context, Opened> {
     return chosen === this.bundle || chosen.argument === 'BUNDLE';
   }
 
+  /** The folder of the bundle that a text means, by itself or behind a word; null where it means none. */
+  modelOf(text: string): string | null {
+    return this.needsModel(text) ? this.find(text).argument : null;
+  }
+
   /** @throws ConfigurationError `KIND.unknown`, `KIND.argument`. */
   find(text: string): { readonly chosen: Entry<Context, Opened>; readonly argument: string } {
     const colon = text.indexOf(':');

@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import type { PlannerError } from '../core/errors.js';
 import type { Nanoseconds } from '../core/time.js';
 import type { Clock } from './clock.js';
 import type { MessageType, MessageTypes, ServiceType, ServiceTypes } from './messages.js';
@@ -43,6 +44,8 @@ export interface TopicDescription {
 export interface Bus {
   readonly clock: Clock;
   readonly topics: readonly TopicDescription[];
+  /** What goes wrong outside of any call, such as a publisher that no subscriber here can hear. Late subscribers are told what was said before. */
+  readonly problems: Observable<PlannerError>;
   subscribe<T extends MessageType>(topic: string, type: T, qos?: Qos): Observable<Stamped<MessageTypes[T]>>;
   advertise<T extends MessageType>(topic: string, type: T, qos?: Qos): Publisher<MessageTypes[T]>;
   /** Answers calls of a service until the returned function is called. */

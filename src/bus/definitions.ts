@@ -35,6 +35,8 @@ const KNOWN_TYPES: ReadonlySet<string> = new Set<MessageType>([
   'visualization_msgs/msg/MarkerArray',
   'nav_msgs/msg/Path',
   'diagnostic_msgs/msg/DiagnosticArray',
+  'rosgraph_msgs/msg/Clock',
+  'lifecycle_msgs/msg/TransitionEvent',
   'molmo_motion_planner/msg/QueryPoints',
   'molmo_motion_planner/msg/PointForecast',
 ]);

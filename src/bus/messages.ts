@@ -173,6 +173,27 @@ export interface DiagnosticArray {
   status: DiagnosticStatus[];
 }
 
+/** Simulated time. */
+export interface ClockMessage {
+  clock: TimeMessage;
+}
+
+/** A state or a transition of a managed node. */
+export interface LifecycleLabel {
+  id: number;
+  label: string;
+}
+
+export interface TransitionEventMessage {
+  /** Nanoseconds of a monotonic clock. */
+  timestamp: bigint;
+  transition: LifecycleLabel;
+  start_state: LifecycleLabel;
+  goal_state: LifecycleLabel;
+}
+
+export type TransitionDescriptionMessage = Omit<TransitionEventMessage, 'timestamp'>;
+
 /** msg/QueryPoints.msg */
 export interface QueryPointsMessage {
   header: Header;
@@ -213,6 +234,8 @@ export interface MessageTypes {
   'visualization_msgs/msg/MarkerArray': MarkerArray;
   'nav_msgs/msg/Path': PathMessage;
   'diagnostic_msgs/msg/DiagnosticArray': DiagnosticArray;
+  'rosgraph_msgs/msg/Clock': ClockMessage;
+  'lifecycle_msgs/msg/TransitionEvent': TransitionEventMessage;
   'molmo_motion_planner/msg/QueryPoints': QueryPointsMessage;
   'molmo_motion_planner/msg/PointForecast': PointForecastMessage;
 }
@@ -222,6 +245,16 @@ export type MessageType = keyof MessageTypes;
 export interface ServiceTypes {
   'std_srvs/srv/Trigger': { request: Record<string, never>; response: { success: boolean; message: string } };
   'std_srvs/srv/SetBool': { request: { data: boolean }; response: { success: boolean; message: string } };
+  'lifecycle_msgs/srv/ChangeState': { request: { transition: LifecycleLabel }; response: { success: boolean } };
+  'lifecycle_msgs/srv/GetState': { request: Record<string, never>; response: { current_state: LifecycleLabel } };
+  'lifecycle_msgs/srv/GetAvailableStates': {
+    request: Record<string, never>;
+    response: { available_states: LifecycleLabel[] };
+  };
+  'lifecycle_msgs/srv/GetAvailableTransitions': {
+    request: Record<string, never>;
+    response: { available_transitions: TransitionDescriptionMessage[] };
+  };
 }
 
 export type ServiceType = keyof ServiceTypes;

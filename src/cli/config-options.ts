@@ -42,7 +42,7 @@ export interface ConfigCommandOptions {
   readonly timeout?: number;
 }
 
-function several(text: string, earlier: readonly string[] = []): readonly string[] {
+export function several(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text];
 }
 
@@ -104,8 +104,8 @@ export function withPlanningOptions(command: Command): Command {
 
 /** Where the configuration of a command comes from. */
 export interface CommandWorld {
-  /** Of the kind of world that the command runs in. */
-  readonly preset: 'replay' | 'simulator';
+  /** Of the kind of world that the command runs in; a robot has none, because the defaults are made for it. */
+  readonly preset?: 'replay' | 'simulator';
   /** What this one recording or episode needs beside its preset. */
   readonly world?: Layer;
   /** What the command's other options say, over everything else. */

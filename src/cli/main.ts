@@ -13,12 +13,15 @@ import { forecastCommand } from './commands/forecast.js';
 import { infoCommand } from './commands/info.js';
 import { inspectCommand } from './commands/inspect.js';
 import { liftCommand } from './commands/lift.js';
+import { nodeCommand } from './commands/node.js';
 import { replayCommand } from './commands/replay.js';
+import { simulateCommand } from './commands/simulate.js';
 import { tracksCommand } from './commands/tracks.js';
 import { refuseEarlierResults, withOverwrite } from './earlier-results.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
 import { packageFacts } from './package-facts.js';
 import { requireOptionsLast } from './required-options.js';
+import { refuseRosArguments, splitRosArguments } from './ros-arguments.js';
 import { beQuiet, complain, formatError, outliveReaders } from './terminal.js';
 
 const HELP = `
@@ -37,7 +40,8 @@ Exit codes:
 export async function main(argv: readonly string[]): Promise<void> {
   outliveReaders();
   try {
-    await makeProgram().parseAsync([...argv]);
+    const { own, ros } = splitRosArguments(argv);
+    await makeProgram(ros).parseAsync([...own]);
   } catch (error) {
     if (error instanceof CommanderError) {
       // commander has printed its own message; asking for help is no error.
@@ -49,8 +53,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** All commands, not yet run. */
-export function makeProgram(): Command {
+/** All commands, not yet run. @param rosArguments those behind `--ros-args`, for the commands that are ROS 2 nodes. */
+export function makeProgram(rosArguments: readonly string[] = []): Command {
   const { version, description } = packageFacts();
   const program = new Command('molmo-motion')
     .description(description)
@@ -73,6 +77,8 @@ export function makeProgram(): Command {
     pointCommand,
     parityCommand,
     benchCommand,
+    () => nodeCommand(rosArguments),
+    () => simulateCommand(rosArguments),
     () => completionCommand(program),
   ];
   for (const make of commands) program.addCommand(make());
@@ -81,6 +87,7 @@ export function makeProgram(): Command {
   return program.hook('preAction', async (_, command) => {
     if (command.optsWithGlobals<{ quiet?: boolean }>().quiet) beQuiet();
     required.check(command);
+    refuseRosArguments(command, rosArguments);
     await refuseEarlierResults(command);
   });
 }

@@ -109,6 +109,9 @@ export class PlannerNode {
       bus.clock.jumps.subscribe((by) => {
         if (by < 0n) this.#clear();
       }),
+      bus.problems.subscribe((problem) => {
+        this.refusals.add('sensing', problem);
+      }),
     );
   }
 

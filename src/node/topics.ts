@@ -46,3 +46,6 @@ export const OUTPUT_TYPES = {
 
 /** Roles of the topics that the node publishes. */
 export const OUTPUT_ROLES = Object.keys(OUTPUT_TYPES) as readonly (keyof typeof OUTPUT_TYPES)[];
+
+/** Roles that are services. */
+export const SERVICE_ROLES: readonly TopicRole[] = ['start', 'stop', 'dry_run', 'gripper_test'];

@@ -55,6 +55,7 @@ export class SimulatedRobot {
   readonly #geoms: readonly string[];
   readonly #segmentations: { readonly stamp: Nanoseconds; readonly camera: string; readonly ids: Int16Array }[] = [];
   readonly #listeners: ((stamp: Nanoseconds) => void)[] = [];
+  readonly #pictureListeners: ((stamp: Nanoseconds) => void)[] = [];
   #physicsSteps = 0;
   #pictures = 0;
   #target: readonly number[];
@@ -98,6 +99,11 @@ export class SimulatedRobot {
   /** Told of every moment that was seen, before its messages go out. */
   onTick(listener: (stamp: Nanoseconds) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Told when the pictures of a moment are taken, before they go out. */
+  onPictures(listener: (stamp: Nanoseconds) => void): void {
+    this.#pictureListeners.push(listener);
   }
 
   /** Where a picture shows a thing of the scene; null for a picture that is not remembered. */
@@ -150,11 +156,14 @@ export class SimulatedRobot {
       millimetres(noise ? withNoise(depth, noise, scene.seed * 65_537 + this.#pictures++) : depth),
     );
     this.spentMs.pictures += performance.now() - began;
+    this.#cameras.forEach(({ camera }, k) => {
+      this.#segmentations.push({ stamp: now, camera: camera.name, ids: pictures[k]!.segmentation });
+    });
+    for (const listener of this.#pictureListeners) listener(now);
     this.#cameras.forEach(({ camera, color, depth, info }, k) => {
       const picture = pictures[k]!;
       const { width, height, focal, center } = views[k]!;
       const header = headerAt(now, frameOf(camera));
-      this.#segmentations.push({ stamp: now, camera: camera.name, ids: picture.segmentation });
       info.publish(pinholeInfo({ width, height, fx: focal, fy: focal, cx: center[0], cy: center[1] }, header));
       color.publish(rawImage(header, 'rgb8', picture.color.data, width, height));
       depth.publish(rawImage(header, '16UC1', new Uint8Array(depths[k]!.buffer), width, height));

@@ -85,7 +85,9 @@ export function describeBusContract(name: string, open: () => Promise<BusUnderTe
       for (const { message, cdr } of await received) {
         expect(message.header).toEqual(image.header);
         expect([message.encoding, ...message.data]).toEqual(['mono8', 5, 6]);
-        expect(Buffer.from(cdr).equals(bytes)).toBe(true);
+        // DDS may note in the header that it filled up the end to a multiple of four bytes.
+        expect(Buffer.from(cdr.subarray(4, bytes.length)).equals(Buffer.from(bytes.subarray(4)))).toBe(true);
+        expect(cdr.length - bytes.length).toBeLessThan(4);
       }
     });
 

@@ -63,6 +63,18 @@ describe('the virtual clock', () => {
     expect(ticks).toEqual([1100n, 600n]);
   });
 
+  it('passes over what lies before a jump forward: rates start again, sleepers wake, and time never goes back', async () => {
+    const clock = new VirtualClock(0n);
+    const ticks: bigint[] = [];
+    clock.every(100n).subscribe((due) => ticks.push(due));
+    const woken = clock.sleepUntil(500n).then(() => clock.now());
+    clock.advanceTo(150n);
+    clock.jumpTo(10_000n);
+    clock.advanceTo(10_150n);
+    expect(ticks).toEqual([100n, 10_100n]);
+    expect(await woken).toBeGreaterThanOrEqual(10_000n);
+  });
+
   it('cancels who waits when it is closed', async () => {
     const clock = new VirtualClock();
     const waiting = clock.sleepUntil(10n);

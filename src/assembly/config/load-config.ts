@@ -34,6 +34,11 @@ export interface LoadedConfig {
 
 /** @throws ConfigurationError `config.*`: one error that names every setting that is wrong. */
 export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> {
+  return parseLayers(await configLayers(sources));
+}
+
+/** Everything that the sources say, the last one the strongest. @throws ConfigurationError `config.*`. */
+export async function configLayers(sources: ConfigSources): Promise<readonly Layer[]> {
   const layers: readonly Layer[] = [
     ...(sources.preset === undefined ? [] : await readPreset(sources.preset)),
     ...(sources.world === undefined ? [] : [sources.world]),
@@ -41,10 +46,10 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
     ...(sources.set ?? []).map(parseSetting),
     ...(sources.flags ?? []),
   ];
-  const loaded = parseLayers(layers);
   const { remaps = [] } = sources;
-  if (remaps.length === 0) return loaded;
-  return parseLayers([...layers, ...remaps.map((remap) => remapLayer(remap, loaded.config))]);
+  if (remaps.length === 0) return layers;
+  const { config } = parseLayers(layers);
+  return [...layers, ...remaps.map((remap) => remapLayer(remap, config))];
 }
 
 /** @throws ConfigurationError `config.key`, `config.value`. */

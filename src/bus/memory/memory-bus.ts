@@ -1,4 +1,4 @@
-import { Observable, type Subscriber } from 'rxjs';
+import { NEVER, Observable, type Subscriber } from 'rxjs';
 import { ConfigurationError, RetryableError } from '../../core/errors.js';
 import type { Nanoseconds } from '../../core/time.js';
 import { DEFAULT_QOS, type Bus, type Publisher, type Qos, type Stamped, type TopicDescription } from '../bus.js';
@@ -20,6 +20,7 @@ interface Topic {
 
 /** A bus within this process. Delivery is synchronous and in order of publication: with a virtual clock a run repeats exactly. */
 export class MemoryBus<C extends Clock & { close(): void } = Clock & { close(): void }> implements Bus {
+  readonly problems = NEVER;
   readonly #topics = new Map<string, Topic>();
   readonly #services = new Map<string, { type: ServiceType; answer: (request: never) => Promise<unknown> }>();
   readonly #queue: (() => void)[] = [];

@@ -30,17 +30,23 @@ export class VirtualClock implements Clock {
   /** Moves time forward, firing every timer on the way at its own due time; moving back is a jump: timers restart from there. */
   advanceTo(instant: Nanoseconds): void {
     if (instant < this.#now) {
-      const difference = instant - this.#now;
-      this.#now = instant;
-      this.#jumps.next(difference);
+      this.jumpTo(instant);
       return;
     }
     for (let next = this.#nextDue(instant); next; next = this.#nextDue(instant)) {
       this.#timers.delete(next);
-      this.#now = next.due;
+      // A jump forward leaves sleepers behind whose time has passed.
+      if (next.due > this.#now) this.#now = next.due;
       next.fire();
     }
     this.#now = instant;
+  }
+
+  /** Time is set, forward or back, without passing what lies between: rates start again from there, and who sleeps until then wakes. */
+  jumpTo(instant: Nanoseconds): void {
+    const difference = instant - this.#now;
+    this.#now = instant;
+    this.#jumps.next(difference);
   }
 
   sleepUntil(instant: Nanoseconds): Promise<void> {
