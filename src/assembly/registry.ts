@@ -11,6 +11,8 @@ export interface Entry<Context, Opened> {
   /** What stands behind the colon of `name:ARGUMENT`; null where nothing does. */
   readonly argument: string | null;
   readonly options: z.ZodObject;
+  /** @throws ConfigurationError `config.options` for options that it does not take. */
+  check(options: SettingsTree): void;
   /** Rejects with ConfigurationError `config.options` for options that it does not take. */
   open(context: Context, options: SettingsTree, argument: string): Promise<Opened>;
 }
@@ -24,16 +26,20 @@ export function entry<Context, Opened, Shape extends z.ZodRawShape>(definition: 
   readonly open: (context: Context, options: z.infer<z.ZodObject<Shape>>, argument: string) => Promise<Opened>;
 }): Entry<Context, Opened> {
   const { name, summary, argument = null, options: schema, open } = definition;
+  const parse = (options: SettingsTree): z.infer<z.ZodObject<Shape>> => {
+    const parsed = schema.safeParse(options);
+    if (!parsed.success) throw badOptions(name, schema, parsed.error);
+    return parsed.data;
+  };
   return {
     name,
     summary,
     argument,
     options: schema,
-    open: (context, options, given) => {
-      const parsed = schema.safeParse(options);
-      if (!parsed.success) throw badOptions(name, schema, parsed.error);
-      return open(context, parsed.data, given);
+    check: (options) => {
+      parse(options);
     },
+    open: async (context, options, given) => open(context, parse(options), given),
   };
 }
 
@@ -60,6 +66,11 @@ export class Registry<Context, Opened> {
   async open(text: string, options: SettingsTree, context: Context): Promise<Opened> {
     const { chosen, argument } = this.find(text);
     return chosen.open(context, options, argument);
+  }
+
+  /** Whether it could be opened, as far as that can be told without a world. @throws ConfigurationError `KIND.unknown`, `KIND.argument`, `config.options`. */
+  check(text: string, options: SettingsTree): void {
+    this.find(text).chosen.check(options);
   }
 
   /** Whether a text means a model bundle, by itself or behind a word: such a choice has a model to open. */

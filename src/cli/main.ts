@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './commands/bench.js';
 import { buildCommand } from './commands/build.js';
+import { configCommand } from './commands/config.js';
 import { completionCommand } from './commands/completion.js';
 import { planCommand } from './commands/plan.js';
 import { pointCommand } from './commands/point.js';
@@ -77,6 +78,7 @@ export function makeProgram(rosArguments: readonly string[] = []): Command {
     pointCommand,
     parityCommand,
     benchCommand,
+    configCommand,
     () => nodeCommand(rosArguments),
     () => simulateCommand(rosArguments),
     () => completionCommand(program),

@@ -42,14 +42,14 @@ function deepest(readings: readonly (readonly z.core.$ZodIssue[])[]): readonly z
   return best && depth(best) > 0 ? best : null;
 }
 
-/** The key that a slip of the finger may have meant: one like it beside it, or one of the same name elsewhere; or else what is allowed there. */
+/** The key that may have been meant: one of the same name elsewhere, or one like it beside it; or else what is allowed there. */
 function nearest(path: Path, key: string): string {
   const beside = keysOf(nodeAt(path) ?? {});
+  const same = settings().find((leaf) => leaf.path.endsWith(`.${key}`));
+  if (same) return `; the nearest is ${same.path}`;
   const [closest] = [...beside].sort((a, b) => leven(a, key) - leven(b, key));
   if (closest !== undefined && leven(closest, key) <= Math.max(2, key.length / 3))
     return `; the nearest is ${[...path, closest].join('.')}`;
-  const same = settings().find((leaf) => leaf.path.endsWith(`.${key}`));
-  if (same) return `; the nearest is ${same.path}`;
   return beside.length === 0 ? '' : `; there are ${beside.map((name) => [...path, name].join('.')).join(', ')}`;
 }
 

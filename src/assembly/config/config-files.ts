@@ -54,12 +54,28 @@ function basesOf(file: string, bases: SettingsValue | undefined): readonly strin
   });
 }
 
+/** Of the presets that come with the software, in alphabetical order. */
+export async function presetNames(): Promise<readonly string[]> {
+  const files = await readdir(PRESETS);
+  return files.flatMap((file) => (file.endsWith('.yaml') ? [file.slice(0, -'.yaml'.length)] : [])).sort();
+}
+
+/** The comment that a preset begins with: what it is for. @throws ConfigurationError `config.preset`. */
+export async function presetPurpose(name: string): Promise<string> {
+  const lines = (await readFile(await presetFile(name), 'utf8')).split('\n');
+  const end = lines.findIndex((line) => !line.startsWith('#'));
+  return lines
+    .slice(0, end)
+    .map((line) => line.slice(1).trim())
+    .join(' ');
+}
+
 async function presetFile(name: string): Promise<string> {
-  const known = (await readdir(PRESETS)).filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -5));
+  const known = await presetNames();
   if (known.includes(name)) return path.join(PRESETS, `${name}.yaml`);
   throw new ConfigurationError({
     code: 'config.preset',
-    message: `there is no preset "${name}" (there are: ${known.sort().join(', ')})`,
+    message: `there is no preset "${name}" (there are: ${known.join(', ')})`,
     remedy: 'name one of them, or a file by its path',
   });
 }
