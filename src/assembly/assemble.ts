@@ -14,6 +14,7 @@ import { PlannerNode } from '../node/planner-node.js';
 import { Assembly } from './assembly.js';
 import { forecastCamera, resolveCameras } from './cameras.js';
 import type { NodeConfig } from './config/node-config.js';
+import { feedOptions, framesOf } from './feed-options.js';
 import { FORECASTERS } from './forecasters.js';
 import { GROUNDERS } from './grounders.js';
 import { PLANNERS, type OpenPlanner } from './planners.js';
@@ -96,17 +97,9 @@ async function assembleInto(
     bus,
     {
       feed: {
-        topics: config.topics,
-        cameras,
+        ...feedOptions(config, arm, cameras),
         forecastCamera: camera ?? '',
         window: { frames: forecaster.forecaster.historySize, stepS },
-        arm: {
-          joints: config.arm.joints === 'auto' ? null : config.arm.joints,
-          ownJoints: arm.joints.map(({ name }) => config.arm.prefix + name),
-        },
-        instruction: config.instruction.text,
-        maxIntervalS: config.sensing.max_interval_s,
-        depthScaleM: config.sensing.depth_scale_m,
       },
       forecasting: {
         periodS: forecastPeriodS(config, planner),
@@ -173,16 +166,6 @@ async function openGrounders(
   if (grounding.repeat_clicks && given.length > 0) return [new RepeatedClick(clicks, given)];
   for (const click of given) clicks.click(click.camera, click.pixel);
   return chosen ? [clicks, chosen] : [clicks];
-}
-
-function framesOf(
-  { frames, arm: { prefix } }: NodeConfig,
-  { links }: Arm,
-): { readonly base: string; readonly hand: string } {
-  return {
-    base: frames.base === 'auto' ? prefix + links.base : frames.base,
-    hand: frames.hand === 'auto' ? prefix + links.hand : frames.hand,
-  };
 }
 
 /** The pace of the known tracks, where there are some: their rows are what a forecast is measured against. */

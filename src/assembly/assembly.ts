@@ -12,6 +12,7 @@ import type { LatencySummary } from '../node/latencies.js';
 import type { NodeCount, PlannerNode } from '../node/planner-node.js';
 import type { PlannedChunk, PlanningStage } from '../node/planning-stage.js';
 import type { Refusal } from '../node/refusals.js';
+import type { Finding } from '../sensing/sensor-watch.js';
 import type { NodeConfig } from './config/node-config.js';
 import type { OpenForecaster } from './model-source.js';
 import type { OpenPlanner } from './planners.js';
@@ -95,6 +96,10 @@ export class Assembly {
   /** Everything that could not be used, counted by stage and code. */
   get refusals(): readonly Refusal[] {
     return this.#parts.node.refusals.list;
+  }
+  /** What was noticed about the streams as a whole. */
+  get findings(): readonly Finding[] {
+    return this.#parts.node.feed.findings;
   }
   get counts(): Readonly<Record<NodeCount, number>> {
     return this.#parts.node.counts;

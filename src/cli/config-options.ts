@@ -50,12 +50,17 @@ function remaps(text: string, earlier: readonly Remap[] = []): readonly Remap[] 
   return [...earlier, parseRemap(text)];
 }
 
-/** The configuration and who does what. */
-export function withConfigOptions(command: Command): Command {
+/** The configuration itself. */
+export function withConfigFile(command: Command): Command {
   return command
     .option('--config <file>', 'configuration, YAML (docs/configuration.md; molmo-motion config checks it)')
     .option('--set <path=value>', 'one setting of the configuration; repeatable', several)
-    .option('--remap <from:=to>', 'another name for a topic or service; repeatable', remaps)
+    .option('--remap <from:=to>', 'another name for a topic or service; repeatable', remaps);
+}
+
+/** The configuration and who does what. */
+export function withConfigOptions(command: Command): Command {
+  return withConfigFile(command)
     .option('--grounder <name>', `who finds the object: ${GROUNDERS.words}`)
     .option('--forecaster <name>', `who forecasts: ${FORECASTERS.words}`)
     .option('--steps <n>', 'future steps that are forecast (default: 30)', countingNumber)

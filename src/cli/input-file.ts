@@ -1,18 +1,11 @@
-import { readFile } from 'node:fs/promises';
-import { describeError, InputError } from '../core/errors.js';
+import { readInputFile } from '../files/input-file.js';
+
+/** Predictions and point tracks of a long evaluation have some hundred megabytes. */
+const MOST_BYTES = 2 ** 30;
 
 /** @throws InputError `input.file` when the file cannot be read. */
-export async function readBytes(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (cause) {
-    throw new InputError({
-      code: 'input.file',
-      message: `${file} cannot be read: ${describeError(cause)}`,
-      remedy: 'check the path',
-      cause,
-    });
-  }
+export function readBytes(file: string): Promise<Buffer> {
+  return readInputFile(file, MOST_BYTES);
 }
 
 /** UTF-8. @throws InputError `input.file`. */

@@ -6,6 +6,7 @@ import { PROVIDERS, type Provider, type TensorValue } from '../inference/worker-
 import { outputError, writeAtomically } from '../files/atomic-file.js';
 import { encodeNpy } from '../tensors/npy.js';
 import { countingNumber } from './arguments.js';
+import { toJson } from './terminal.js';
 
 export interface ModelCommandOptions {
   readonly provider: Provider;
@@ -50,6 +51,16 @@ export async function writeTrace(folder: string, { outputs, sequence }: ModelRun
     input_ids: ints(inputIds, [inputIds.length]),
     token_pooling: ints(tokenPooling, [tokenPooling.length / window, window]),
   };
-  for (const [name, { type, dims, data }] of Object.entries(all))
-    await writeAtomically(path.join(folder, `${name}.npy`), encodeNpy({ dtype: NPY_TYPES[type], shape: dims, data }));
+  const files: Record<string, string> = {};
+  for (const [i, [name, { type, dims, data }]] of Object.entries(all).entries()) {
+    const file = `${traceName(name, i)}.npy`;
+    files[file] = name;
+    await writeAtomically(path.join(folder, file), encodeNpy({ dtype: NPY_TYPES[type], shape: dims, data }));
+  }
+  await writeAtomically(path.join(folder, 'trace.json'), `${toJson(files)}\n`);
+}
+
+/** The graph names its values, and a graph may come from anywhere: a name that is no plain word never becomes part of a path. */
+function traceName(name: string, index: number): string {
+  return /^\w{1,64}$/.test(name) ? name : `value_${index}`;
 }

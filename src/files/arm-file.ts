@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
@@ -6,9 +6,13 @@ import { z } from 'zod';
 import type { Arm } from '../core/arm.js';
 import { ConfigurationError, describeError } from '../core/errors.js';
 import { installedPath } from '../core/installed-path.js';
+import { readInputFile } from './input-file.js';
 
 /** Arms that come with the software. */
 const FOLDER = fileURLToPath(new URL('../../config/arms/', import.meta.url));
+
+/** An arm of a hundred joints needs a tenth of it. */
+const MOST_ARM_BYTES = 2 ** 18;
 
 const positive = z.number().positive();
 const envelopeSchema = z.strictObject({
@@ -46,14 +50,12 @@ export async function loadArm(nameOrFile: string): Promise<Arm> {
   const file = isName ? path.join(FOLDER, `${nameOrFile}.yaml`) : nameOrFile;
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = (await readInputFile(file, MOST_ARM_BYTES)).toString('utf8');
   } catch (cause) {
     const known = (await readdir(FOLDER)).map((name) => path.basename(name, '.yaml')).sort();
     throw new ConfigurationError({
       code: 'arm.unknown',
-      message: isName
-        ? `there is no arm "${nameOrFile}" (there are: ${known.join(', ')})`
-        : `${file} cannot be read: ${describeError(cause)}`,
+      message: isName ? `there is no arm "${nameOrFile}" (there are: ${known.join(', ')})` : describeError(cause),
       remedy: `name one of them, or a YAML file with the limits of your arm (${installedPath('config/arms')} shows how)`,
       cause,
     });

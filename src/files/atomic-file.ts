@@ -1,4 +1,4 @@
-import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { OutputError, PlannerError } from '../core/errors.js';
 
 /**
@@ -21,11 +21,13 @@ export class AtomicFile {
   static async create(path: string): Promise<AtomicFile> {
     const partial = `${path}.partial`;
     try {
-      const standing = await stat(path).catch(() => null);
+      const standing = await lstat(path).catch(() => null);
       // Renaming over a device or a pipe would destroy it.
       if (standing && !standing.isFile())
         throw Object.assign(new Error('something that is no file stands under this name'), { code: 'EISDIR' });
-      return new AtomicFile(path, partial, await open(partial, 'w'));
+      // What an earlier run left behind is replaced; a link is removed, never followed, so that nothing outside of the folder is written.
+      await rm(partial, { force: true });
+      return new AtomicFile(path, partial, await open(partial, 'wx'));
     } catch (cause) {
       throw outputError(path, cause);
     }

@@ -8,38 +8,60 @@ export interface Distortion {
   undistort(xd: number, yd: number): readonly [number, number] | null;
 }
 
-const COEFFICIENT_COUNTS: Readonly<Record<string, readonly number[]>> = {
-  plumb_bob: [4, 5],
-  rational_polynomial: [8],
-  equidistant: [4],
+/**
+ * Names of the same models in the wild. Drivers fill `d` to the length of OpenCV's longest model whatever the name says, so both of OpenCV's names
+ * take every length that OpenCV takes.
+ */
+const FAMILIES: Readonly<Record<string, 'opencv' | 'fisheye'>> = {
+  '': 'opencv',
+  none: 'opencv',
+  plumb_bob: 'opencv',
+  rational_polynomial: 'opencv',
+  thin_prism: 'opencv',
+  equidistant: 'fisheye',
+  fisheye: 'fisheye',
+  kannala_brandt: 'fisheye',
+  kannala_brandt4: 'fisheye',
 };
+const COUNTS = { opencv: [4, 5, 8, 12, 14], fisheye: [4] } as const;
 
 /**
- * Distortion models of sensor_msgs/CameraInfo: plumb_bob and rational_polynomial are OpenCV's (k1 k2 p1 p2 k3 [k4 k5 k6]), equidistant is
- * the Kannala-Brandt fisheye (theta polynomial). No coefficients means no distortion.
- * @throws InputError `camera.distortion` for an unknown model, a wrong number of coefficients or a value that is not finite.
+ * Distortion models of sensor_msgs/CameraInfo. plumb_bob and rational_polynomial are OpenCV's: k1 k2 p1 p2 [k3 [k4 k5 k6 [s1 s2 s3 s4 [tx ty]]]],
+ * of which the radial, tangential and thin-prism terms are computed and a tilted sensor is refused. equidistant (fisheye, Kannala-Brandt) is the
+ * polynomial in the angle. No coefficients means no distortion.
+ * @throws InputError `camera.distortion` for an unknown model, a wrong number of coefficients, a tilted sensor, or a value that is not finite.
  */
 export function distortionOf(model: string, coefficients: readonly number[]): Distortion {
   const fail = (message: string): never => {
     throw new InputError({
       code: 'camera.distortion',
       message,
-      remedy: `supported are ${Object.keys(COEFFICIENT_COUNTS).join(', ')}; rectify the images or fix the calibration`,
+      remedy: 'supported are plumb_bob, rational_polynomial, equidistant; rectify the images or fix the calibration',
     });
   };
-  const counts = COEFFICIENT_COUNTS[model];
-  if (model !== '' && !counts) fail(`distortion model "${model}" is not known`);
+  const family =
+    FAMILIES[
+      model
+        .trim()
+        .toLowerCase()
+        .replaceAll(/[\s-]+/g, '_')
+    ];
+  if (!family) return fail(`distortion model "${model}" is not known`);
   if (coefficients.some((c) => !Number.isFinite(c)))
     fail(`distortion coefficients [${coefficients.join(', ')}] are not finite`);
   if (coefficients.some((c) => Math.abs(c) > LARGEST_COEFFICIENT))
     fail(`distortion coefficients [${coefficients.join(', ')}] are those of no lens`);
   if (coefficients.length === 0) return NONE;
-  if (model === '') fail(`${coefficients.length} distortion coefficients come without a model name`);
-  if (!counts!.includes(coefficients.length)) {
-    fail(`${model} needs ${counts!.join(' or ')} coefficients, not ${coefficients.length}`);
-  }
+  const isUnnamed = model === '' || model === 'none';
+  if (isUnnamed && coefficients.some((c) => c !== 0))
+    fail(`${coefficients.length} distortion coefficients come with the model name "${model}"`);
+  const counts: readonly number[] = COUNTS[family];
+  if (!isUnnamed && !counts.includes(coefficients.length))
+    fail(`${model} needs ${counts.join(' or ')} coefficients, not ${coefficients.length}`);
   // An all-zero fisheye is still a fisheye; only the OpenCV models reduce to the pinhole.
-  if (model === 'equidistant') return new Equidistant(coefficients);
+  if (family === 'fisheye') return new Equidistant(coefficients);
+  if (coefficients.slice(12).some((c) => c !== 0))
+    fail(`${model} with a tilted sensor (tx ${coefficients[12]!}, ty ${coefficients[13]!}) is not computed`);
   return coefficients.every((c) => c === 0) ? NONE : new RationalPolynomial(coefficients);
 }
 
@@ -58,14 +80,18 @@ class RationalPolynomial implements Distortion {
   readonly #k: readonly number[];
   readonly #p1: number;
   readonly #p2: number;
+  /** Thin prism: s1 s2 s3 s4. */
+  readonly #s: readonly [number, number, number, number];
   /** First radius at which the radial function stops growing: beyond it a second ray lands on the same pixel. */
   readonly #foldRadius: number;
 
   constructor(coefficients: readonly number[]) {
-    const [k1 = 0, k2 = 0, p1 = 0, p2 = 0, k3 = 0, k4 = 0, k5 = 0, k6 = 0] = coefficients;
+    const [k1 = 0, k2 = 0, p1 = 0, p2 = 0, k3 = 0, k4 = 0, k5 = 0, k6 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0] =
+      coefficients;
     this.#k = [k1, k2, k3, k4, k5, k6];
     this.#p1 = p1;
     this.#p2 = p2;
+    this.#s = [s1, s2, s3, s4];
     this.#foldRadius = firstFold((r) => this.#radialSlope(r), LARGEST_RADIUS);
   }
 
@@ -91,9 +117,10 @@ class RationalPolynomial implements Distortion {
   #apply(x: number, y: number): [number, number] {
     const r2 = x * x + y * y;
     const factor = this.#factor(r2);
+    const [s1, s2, s3, s4] = this.#s;
     return [
-      x * factor + 2 * this.#p1 * x * y + this.#p2 * (r2 + 2 * x * x),
-      y * factor + this.#p1 * (r2 + 2 * y * y) + 2 * this.#p2 * x * y,
+      x * factor + 2 * this.#p1 * x * y + this.#p2 * (r2 + 2 * x * x) + r2 * (s1 + s2 * r2),
+      y * factor + this.#p1 * (r2 + 2 * y * y) + 2 * this.#p2 * x * y + r2 * (s3 + s4 * r2),
     ];
   }
 
@@ -113,13 +140,19 @@ class RationalPolynomial implements Distortion {
       const r2 = x * x + y * y;
       const factor = this.#factor(r2);
       const slope = 2 * this.#factorSlope(r2);
-      const xx = factor + x * x * slope + 2 * this.#p1 * y + 6 * this.#p2 * x;
-      const xy = x * y * slope + 2 * this.#p1 * x + 2 * this.#p2 * y;
-      const yy = factor + y * y * slope + 6 * this.#p1 * y + 2 * this.#p2 * x;
-      const determinant = xx * yy - xy * xy;
+      const shared = x * y * slope + 2 * this.#p1 * x + 2 * this.#p2 * y;
+      // d/dr2 of the thin prism; dr2/dx is 2x, dr2/dy is 2y.
+      const [s1, s2, s3, s4] = this.#s;
+      const prismX = s1 + 2 * s2 * r2;
+      const prismY = s3 + 2 * s4 * r2;
+      const xx = factor + x * x * slope + 2 * this.#p1 * y + 6 * this.#p2 * x + 2 * x * prismX;
+      const xy = shared + 2 * y * prismX;
+      const yx = shared + 2 * x * prismY;
+      const yy = factor + y * y * slope + 6 * this.#p1 * y + 2 * this.#p2 * x + 2 * y * prismY;
+      const determinant = xx * yy - xy * yx;
       if (!(determinant > 0)) return null;
       const dx = (yy * (xd - ex) - xy * (yd - ey)) / determinant;
-      const dy = (xx * (yd - ey) - xy * (xd - ex)) / determinant;
+      const dy = (xx * (yd - ey) - yx * (xd - ex)) / determinant;
       x += dx;
       y += dy;
       if (!Number.isFinite(x) || !Number.isFinite(y)) return null;

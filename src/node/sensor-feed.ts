@@ -1,16 +1,19 @@
 import type { Subscription } from 'rxjs';
 import { DEFAULT_QOS, LATCHED_QOS, SENSOR_QOS, STATIC_TF_QOS, type Bus, type Qos, type Stamped } from '../bus/bus.js';
 import type { MessageType, MessageTypes, TFMessage } from '../bus/messages.js';
-import { describeError, InputError, PlannerError } from '../core/errors.js';
+import { InputError } from '../core/errors.js';
 import type { JointPositions } from '../core/joint-state.js';
 import type { CameraFrame } from '../core/observation.js';
 import { fromSeconds, type Nanoseconds } from '../core/time.js';
 import type { Pixel } from '../core/vector.js';
 import type { TfBuffer } from '../geometry/tf-buffer.js';
 import { CameraStream } from '../sensing/camera-stream.js';
-import { findArmJoints, readGripperState, readJoints } from '../sensing/joint-states.js';
+import type { ArmNames } from '../sensing/joint-reader.js';
+import { unreadableMessage } from '../sensing/message-of.js';
 import { ObservationWindow, type WindowOptions } from '../sensing/observation-window.js';
+import { SensorWatch, type Finding } from '../sensing/sensor-watch.js';
 import { stampedTransforms } from '../sensing/transform-messages.js';
+import { ArmState } from './arm-state.js';
 import type { CameraTopics } from './camera-topics.js';
 import type { Latencies } from './latencies.js';
 import type { RefusalCounter } from './refusals.js';
@@ -29,14 +32,6 @@ export interface SensorFeedOptions {
   /** Widest difference of stamps between colour and depth, seconds. */
   readonly maxIntervalS: number;
   readonly depthScaleM: number;
-}
-
-/** What the arm's joints are called in joint states, from base to hand. */
-export interface ArmNames {
-  /** As configured; null where they are to be found. */
-  readonly joints: readonly string[] | null;
-  /** The arm's own names. Where they are not heard, the only complete set of seven joints is taken for the arm. */
-  readonly ownJoints: readonly string[];
 }
 
 /** Told of what is heard, in the order in which it comes. */
@@ -74,9 +69,10 @@ export class SensorFeed {
   /** Camera by the frame that its pictures come in. */
   readonly #frameCameras = new Map<string, string>();
   #instruction: string;
-  #joints: JointPositions | null = null;
-  #armJoints: readonly string[] | null;
-  #gripper: number | null = null;
+  readonly #arm: ArmState;
+  readonly #watch = new SensorWatch();
+  /** Topics whose messages are watched: several cameras may share one, and each of its messages counts once. */
+  readonly #watched = new Set<string>();
 
   constructor(
     bus: Bus,
@@ -93,7 +89,7 @@ export class SensorFeed {
     this.#refusals = refusals;
     this.#latencies = latencies;
     this.#instruction = options.instruction ?? '';
-    this.#armJoints = options.arm.joints;
+    this.#arm = new ArmState(options.arm);
     for (const camera of options.cameras) this.#subscribeCamera(camera);
     this.#subscribeRobot();
     this.#subscribeOperator();
@@ -106,17 +102,22 @@ export class SensorFeed {
 
   /** Names of the arm's joints; none while no arm has been heard. */
   get armJoints(): readonly string[] {
-    return this.#armJoints ?? [];
+    return this.#arm.names.armJoints ?? [];
+  }
+
+  /** What was noticed about the streams as a whole, until now. */
+  get findings(): readonly Finding[] {
+    return this.#watch.findings(this.#options.cameras, this.#arm.names);
   }
 
   /** Null while none has come. */
   get joints(): JointPositions | null {
-    return this.#joints;
+    return this.#arm.joints;
   }
 
   /** State of the gripper, as a policy takes it; null while none has come. */
   get gripper(): number | null {
-    return this.#gripper;
+    return this.#arm.gripper;
   }
 
   /** The newest pictures of a camera, oldest first; null while there are too few. */
@@ -150,8 +151,7 @@ export class SensorFeed {
     for (const stream of this.#streams) stream.clear();
     for (const window of this.#windows.values()) window.clear();
     this.tf.clear({ keepStatic: true });
-    this.#joints = null;
-    this.#gripper = null;
+    this.#arm.clear();
   }
 
   close(): void {
@@ -179,80 +179,77 @@ export class SensorFeed {
       },
     );
     this.#streams.push(stream);
-    this.#listen(camera.info, 'sensor_msgs/msg/CameraInfo', SENSOR_QOS, ({ message }) => {
+    this.#listen(camera.info, 'sensor_msgs/msg/CameraInfo', SENSOR_QOS, (message) => {
       stream.addInfo(message);
     });
-    this.#listen(camera.color.topic, camera.color.type, SENSOR_QOS, ({ message }) => {
+    this.#listen(camera.color.topic, camera.color.type, SENSOR_QOS, (message) => {
       stream.addColor(message);
     });
     if (!camera.depth) return;
-    this.#listen(camera.depth.topic, camera.depth.type, SENSOR_QOS, ({ message }) => {
+    this.#listen(camera.depth.topic, camera.depth.type, SENSOR_QOS, (message) => {
       stream.addDepth(message);
     });
   }
 
   #subscribeRobot(): void {
     const { topics } = this.#options;
-    this.#listen(topics.tf, 'tf2_msgs/msg/TFMessage', DEFAULT_QOS, ({ message }) => {
+    this.#listen(topics.tf, 'tf2_msgs/msg/TFMessage', DEFAULT_QOS, (message) => {
       this.#addTransforms(message, false);
     });
-    this.#listen(topics.tf_static, 'tf2_msgs/msg/TFMessage', STATIC_TF_QOS, ({ message }) => {
+    this.#listen(topics.tf_static, 'tf2_msgs/msg/TFMessage', STATIC_TF_QOS, (message) => {
       this.#addTransforms(message, true);
     });
-    this.#listen(topics.joints, 'sensor_msgs/msg/JointState', SENSOR_QOS, ({ message }) => {
-      const gripper = readGripperState(message);
-      if (gripper !== null) {
-        this.#gripper = gripper;
-        this.#listener.gripper(gripper);
-      }
-      this.#armJoints ??= this.#armJointsIn(message.name);
-      // Messages of other publishers (a gripper, a mobile base) share the topic; they are not this arm's.
-      if (!this.#armJoints?.some((name) => message.name.includes(name))) return;
-      this.#joints = readJoints(message, this.#armJoints);
-      this.counts.jointStates++;
-      this.#listener.joints(this.#joints);
+    this.#listen(topics.joints, 'sensor_msgs/msg/JointState', SENSOR_QOS, (message) => {
+      this.#try(() => {
+        const joints = this.#arm.hearJoints(message);
+        if (!joints) return;
+        this.counts.jointStates++;
+        this.#listener.joints(joints);
+      });
+      // The gripper of a message whose joints cannot be used is heard all the same.
+      const gripper = this.#arm.hearGripper(message);
+      if (gripper !== null) this.#listener.gripper(gripper);
     });
-  }
-
-  /** @throws InputError `joints.ambiguous` where several arms are heard and none of them has the arm's own names. */
-  #armJointsIn(names: readonly string[]): readonly string[] | null {
-    const { ownJoints } = this.#options.arm;
-    return ownJoints.every((name) => names.includes(name)) ? ownJoints : findArmJoints(names);
   }
 
   #subscribeOperator(): void {
     const { topics, instruction } = this.#options;
-    this.#listen(topics.click, 'geometry_msgs/msg/PointStamped', DEFAULT_QOS, ({ message }) => {
+    this.#listen(topics.click, 'geometry_msgs/msg/PointStamped', DEFAULT_QOS, (message) => {
       this.#listener.click(this.#cameraOfClick(message.header.frame_id), [message.point.x, message.point.y]);
     });
     if (instruction !== null) return;
     // A subscriber that asks for latched messages hears no publisher that does not latch (ros2 topic pub), and one that does not ask hears nothing
     // that was said before it came. Only both together hear everybody.
     for (const qos of [DEFAULT_QOS, LATCHED_QOS]) {
-      this.#listen(topics.instruction, 'std_msgs/msg/String', qos, ({ message }) => {
+      this.#listen(topics.instruction, 'std_msgs/msg/String', qos, (message) => {
         this.setInstruction(message.data);
       });
     }
   }
 
   /** A message that cannot be used is counted with its reason, and the next one is awaited. */
-  #listen<T extends MessageType>(
-    topic: string,
-    type: T,
-    qos: Qos,
-    handle: (stamped: Stamped<MessageTypes[T]>) => void,
-  ): void {
+  #listen<T extends MessageType>(topic: string, type: T, qos: Qos, handle: (message: MessageTypes[T]) => void): void {
+    const isWatched = !this.#watched.has(topic);
+    this.#watched.add(topic);
     this.#subscriptions.push(
       this.#bus.subscribe(topic, type, qos).subscribe((stamped) => {
         const start = performance.now();
-        try {
-          handle(stamped);
-        } catch (error) {
-          this.#refusals.add('sensing', error instanceof PlannerError ? error : unreadable(topic, error));
-        }
+        this.#try(() => {
+          const message = messageIn(topic, stamped);
+          if (isWatched) this.#watch.saw(topic, type, message);
+          handle(message);
+        });
         this.#latencies.add('sensing', performance.now() - start);
       }),
     );
+  }
+
+  #try(hear: () => void): void {
+    try {
+      hear();
+    } catch (error) {
+      this.#refusals.add('sensing', error);
+    }
   }
 
   #addFrame(frame: CameraFrame): void {
@@ -264,14 +261,12 @@ export class SensorFeed {
 
   #addTransforms(message: TFMessage, isStatic: boolean): void {
     for (const step of stampedTransforms(message)) {
-      try {
+      // One bad transform does not spoil the others of its message.
+      this.#try(() => {
         this.tf.set(step, isStatic);
         this.counts.transforms++;
         if (!isStatic) this.#listener.transform(step.stamp);
-      } catch (error) {
-        // One bad transform does not spoil the others of its message.
-        this.#refusals.add('sensing', error);
-      }
+      });
     }
     this.#listener.transformsChanged();
   }
@@ -290,11 +285,11 @@ export class SensorFeed {
   }
 }
 
-function unreadable(topic: string, cause: unknown): InputError {
-  return new InputError({
-    code: 'message.unreadable',
-    message: `a message on ${topic} cannot be read: ${describeError(cause)}`,
-    remedy: 'check that its publisher uses the message type of the topic',
-    cause,
-  });
+/** A message is decoded when it is first asked for. @throws InputError `message.unreadable`. */
+function messageIn<T>(topic: string, stamped: Stamped<T>): T {
+  try {
+    return stamped.message;
+  } catch (error) {
+    throw unreadableMessage(topic, error);
+  }
 }

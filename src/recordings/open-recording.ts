@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { describeError, InputError, PlannerError } from '../core/errors.js';
+import { requireFile } from '../files/input-file.js';
 import { ClipRecording, isClip } from './clip-recording.js';
 import { McapRecording } from './mcap/mcap-recording.js';
 import { startsLikeHdf5 } from './molmospaces/hdf5.js';
@@ -17,6 +18,7 @@ export async function openRecording(
   try {
     if ((await stat(path)).isDirectory())
       return isClip(path) ? await ClipRecording.open(path) : await McapRecording.open(path);
+    await requireFile(path);
     const isHdf5 = path.endsWith('.h5') || path.endsWith('.hdf5') || (await startsLikeHdf5(path));
     return isHdf5 ? await RolloutRecording.open(path, options.trajectory) : await McapRecording.open(path);
   } catch (cause) {

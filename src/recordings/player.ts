@@ -4,7 +4,7 @@ import type { VirtualClock } from '../bus/memory/virtual-clock.js';
 import type { MessageTypes } from '../bus/messages.js';
 import { CancelledError } from '../core/errors.js';
 import { fromSeconds, type Nanoseconds } from '../core/time.js';
-import type { Recording } from './recording.js';
+import type { RecordedMessage, Recording } from './recording.js';
 
 export interface PlayOptions {
   /** Awaited after every message when it gives a promise: how the stages hold the player back, so that memory stays bounded. */
@@ -17,6 +17,8 @@ export interface PlayOptions {
   /** Part to play, in seconds from the start of the recording. Latched topics before it are played all the same. */
   readonly fromS?: number;
   readonly durationS?: number;
+  /** Told of every message before it is played. */
+  readonly onMessage?: (message: RecordedMessage) => void;
   readonly onProgress?: (played: Nanoseconds, whole: Nanoseconds) => void;
 }
 
@@ -48,7 +50,8 @@ export async function play(
   const from = start + fromSeconds(options.fromS ?? 0);
   const until = options.durationS === undefined ? end : from + fromSeconds(options.durationS);
   let messages = 0;
-  for await (const { topic, type, logTime, content } of recording.messages()) {
+  for await (const message of recording.messages()) {
+    const { topic, type, logTime, content } = message;
     if (options.signal?.aborted) throw new CancelledError('the replay');
     if (options.skip?.has(topic)) continue;
     if (logTime > until || options.enough?.aborted) break;
@@ -59,6 +62,7 @@ export async function play(
       publisher = bus.advertise<keyof MessageTypes>(topic, type, qos);
       publishers.set(topic, publisher);
     }
+    options.onMessage?.(message);
     bus.clock.advanceTo(logTime < from ? from : logTime);
     publisher.publish(content);
     perTopic.set(topic, (perTopic.get(topic) ?? 0) + 1);

@@ -1,3 +1,4 @@
+import type { NodeConfig } from '../assembly/config/node-config.js';
 import type { ModelSource } from '../assembly/model-source.js';
 import type { World, WorldTopic } from '../assembly/world.js';
 import type { MemoryBus } from '../bus/memory/memory-bus.js';
@@ -43,4 +44,9 @@ export function recordedTopics({ topics }: Pick<Recording, 'topics'>): readonly 
   return topics
     .filter(({ usable }) => usable)
     .map(({ latched, ...topic }) => ({ ...topic, qos: replayQos(topic.topic, latched) }));
+}
+
+/** The task that a recording carries outside its messages holds, unless the configuration says another. */
+export function withRecordedTask(config: NodeConfig, { instruction }: Pick<Recording, 'instruction'>): NodeConfig {
+  return { ...config, instruction: { text: config.instruction.text ?? instruction } };
 }

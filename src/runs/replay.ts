@@ -13,6 +13,7 @@ import { pointMotionMetrics, type ScoredPrediction } from '../evaluation/metrics
 import { scoreForecast } from '../evaluation/score-forecast.js';
 import type { ModelRun } from '../inference/model.js';
 import type { ForecastResult } from '../node/forecast-result.js';
+import { topicFindings } from '../node/topic-findings.js';
 import { OUTPUT_ROLES } from '../node/topics.js';
 import { play, type PlayResult } from '../recordings/player.js';
 import type { Recording } from '../recordings/recording.js';
@@ -20,7 +21,7 @@ import { injectedLatencyS, needsPolicy, type FaultName, type InjectedFault } fro
 import { faultyModels } from './faulty-network.js';
 import { FaultyRecording } from './faulty-recording.js';
 import { motionOf } from './forecast-motion.js';
-import { recordingWorld } from './recording-world.js';
+import { recordingWorld, withRecordedTask } from './recording-world.js';
 import type { ReplayReport } from './replay-report.js';
 import { replayedExecution } from './replayed-execution.js';
 
@@ -173,9 +174,10 @@ function observe(
 
 function reportOf(
   recording: Recording,
-  { config, forecaster, forecastCamera, instruction, counts, latencies, refusals, agreement }: Assembly,
+  assembly: Assembly,
   played: PlayResult,
 ): Omit<ReplayReport, 'duration_s' | 'wall_s' | 'times_real_time' | 'metrics' | 'policy' | 'execution'> {
+  const { config, forecaster, forecastCamera, instruction, counts, latencies, refusals, agreement } = assembly;
   return {
     recording: recording.path,
     kind: recording.kind,
@@ -199,15 +201,15 @@ function reportOf(
     },
     latencies_ms: latencies,
     refusals,
-    problems: recording.problems,
+    problems: [...recording.problems, ...assembly.findings, ...topicFindings(recording.topics, config.topics.joints)],
     agreement,
   };
 }
 
-/** The task that the recording carries outside its messages. Where a fault changes the task on the way, it comes from its topic. */
-function configFor({ instruction }: Recording, faults: readonly InjectedFault[], config: NodeConfig): NodeConfig {
+/** Where a fault changes the task on the way, the task comes from its topic. */
+function configFor(recording: Recording, faults: readonly InjectedFault[], config: NodeConfig): NodeConfig {
   const isChanged = faults.some(({ name }) => name.startsWith('instruction'));
-  return { ...config, instruction: { text: isChanged ? null : (config.instruction.text ?? instruction) } };
+  return isChanged ? { ...config, instruction: { text: null } } : withRecordedTask(config, recording);
 }
 
 /** A fault that could not happen would look like one that was survived. @throws ConfigurationError `fault.time`, `fault.policy`. */

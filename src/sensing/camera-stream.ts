@@ -38,6 +38,8 @@ export class CameraStream {
   /** Newest last. A set is given out a picture late, so the calibration before a change is still needed. */
   #models: { readonly info: CameraInfo; readonly model: CameraModel; readonly since: Nanoseconds }[] = [];
   #lastColor: Nanoseconds | null = null;
+  /** Lanes that have had a picture with the stamp 0: a second one is of a driver that does not set it. */
+  readonly #zeroStamped = new Set<number>();
   #refusedInRow = 0;
 
   /** @param refuse told of every frame that cannot be used, with the error that says why. */
@@ -89,17 +91,23 @@ export class CameraStream {
 
   clear(): void {
     this.#synchronizer.clear();
+    this.#zeroStamped.clear();
     this.#lastColor = null;
   }
 
   /** One stamp from the future would shut out all that follow: after a few refusals in a row the stream starts afresh. */
   #add(lane: number, stamp: Nanoseconds, image: AnyImage): void {
+    if (stamp === 0n) {
+      if (this.#zeroStamped.has(lane)) throw unstamped(this.#options.camera, lane === 0 ? 'colour' : 'depth');
+      this.#zeroStamped.add(lane);
+    }
     try {
       this.#synchronizer.add(lane, stamp, image);
       this.#refusedInRow = 0;
     } catch (error) {
       if (++this.#refusedInRow >= REFUSALS_BEFORE_RESTART) {
-        this.clear();
+        this.#synchronizer.clear();
+        this.#lastColor = null;
         this.#refusedInRow = 0;
       }
       throw error;
@@ -152,6 +160,14 @@ export class CameraStream {
         }),
     });
   }
+}
+
+function unstamped(camera: string, what: string): InputError {
+  return new InputError({
+    code: 'stamps.zero',
+    message: `${what} images of ${camera} are stamped 0, so nothing tells when they were taken`,
+    remedy: 'its driver must set header.stamp',
+  });
 }
 
 function notAligned(camera: string, color: string, depth: string): InputError {

@@ -2,6 +2,7 @@ import sharp from 'sharp';
 import type { CompressedImage, Image } from '../bus/messages.js';
 import { describeError, InputError } from '../core/errors.js';
 import type { RgbImage } from '../core/images.js';
+import { checkImageHeader, MOST_PIXELS } from './image-header.js';
 import { checkImageLayout } from './image-layout.js';
 
 type RowReader = (data: Uint8Array, at: number, width: number, out: Uint8Array, to: number) => void;
@@ -87,24 +88,27 @@ export async function decodeCompressedColor(image: CompressedImage): Promise<Rgb
   return decodeColorFile(image.data, `compressed image ("${image.format}")`);
 }
 
-/** The bytes of a JPEG or PNG file. @throws InputError `image.compressed`, naming `what`. */
+/**
+ * The bytes of a JPEG or PNG file as RGB, by the numbers that are stored in it, as the reference's Pillow reads them (`convert('RGB')`): an embedded
+ * colour profile, such as Display P3, is not applied, transparency is dropped, and CMYK is converted by (255 - C)(255 - K) / 255.
+ * @throws InputError `image.compressed`, naming `what`, for anything else than a JPEG or PNG, and for pictures that are too large.
+ */
 export async function decodeColorFile(bytes: Uint8Array, what: string): Promise<RgbImage> {
   try {
-    if (bytes.length === 0) throw new Error('it has no data');
-    const { data, info } = await sharp(bytes)
-      .removeAlpha()
-      .toColourspace('srgb')
+    const header = checkImageHeader(bytes);
+    const isCmyk = header.format === 'jpeg' && header.channels === 4;
+    const source = sharp(bytes, { ignoreIcc: true, limitInputPixels: MOST_PIXELS });
+    const { data, info } = await (
+      isCmyk ? source.pipelineColourspace('cmyk').toColourspace('cmyk') : source.removeAlpha().toColourspace('srgb')
+    )
       .raw()
       .toBuffer({ resolveWithObject: true });
-    if (info.channels === 3)
-      return {
-        width: info.width,
-        height: info.height,
-        data: new Uint8Array(data.buffer, data.byteOffset, data.length),
-      };
-    const out = new Uint8Array(info.width * info.height * 3);
-    packed(info.channels, 0, 0, 0)(data, 0, info.width * info.height, out, 0);
-    return { width: info.width, height: info.height, data: out };
+    const { width, height, channels } = info;
+    if (channels === 3) return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
+    const out = new Uint8Array(width * height * 3);
+    if (isCmyk) cmykToRgb(data, out);
+    else packed(channels, 0, 0, 0)(data, 0, width * height, out, 0);
+    return { width, height, data: out };
   } catch (cause) {
     throw new InputError({
       code: 'image.compressed',
@@ -112,6 +116,14 @@ export async function decodeColorFile(bytes: Uint8Array, what: string): Promise<
       remedy: 'send whole JPEG or PNG files',
       cause,
     });
+  }
+}
+
+/** Pillow's arithmetic: x / 255, rounded. */
+function cmykToRgb(cmyk: Uint8Array, out: Uint8Array): void {
+  for (let from = 0, to = 0; to < out.length; from += 4) {
+    const light = 255 - cmyk[from + 3]!;
+    for (let c = 0; c < 3; c++) out[to++] = clampByte(light - Math.round((cmyk[from + c]! * light) / 255));
   }
 }
 

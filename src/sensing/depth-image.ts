@@ -2,6 +2,7 @@ import sharp from 'sharp';
 import type { CompressedImage, Image } from '../bus/messages.js';
 import { InputError } from '../core/errors.js';
 import type { DepthImage } from '../core/images.js';
+import { checkImageHeader, MOST_PIXELS } from './image-header.js';
 import { checkImageLayout } from './image-layout.js';
 import { decodeRvl } from './rvl.js';
 
@@ -99,16 +100,18 @@ interface Values {
 
 type Fail = (why: string, cause?: unknown) => never;
 
-/** A header that claims more than this is broken, not big (16384 x 16384). */
-const MOST_PIXELS = 1 << 28;
+/** No depth camera has more pixels than this; the largest (2448 x 2048) has 5 million. An all-zero RVL picture of it has some 20 bytes. */
+const FREE_RVL_PIXELS = 8_000_000;
+/** Larger pictures must bring at least a byte for so many pixels: zero runs alone can claim any number. */
+const MOST_RVL_PIXELS_A_BYTE = 1000;
 
 async function pngValues(bytes: Uint8Array, fail: Fail): Promise<Values> {
   try {
-    const { channels, depth } = await sharp(bytes).metadata();
-    if (channels !== 1 || depth !== 'ushort')
-      return fail(`the picture has ${channels} channels of type ${depth}, not one of 16 bits`);
+    const { channels, bitsPerSample } = checkImageHeader(bytes);
+    if (channels !== 1 || bitsPerSample !== 16)
+      return fail(`the picture has ${channels} channels of ${bitsPerSample} bits, not one of 16 bits`);
     // Without the colour space libvips would reduce the values to 8 bits.
-    const { data, info } = await sharp(bytes)
+    const { data, info } = await sharp(bytes, { limitInputPixels: MOST_PIXELS })
       .toColourspace('grey16')
       .raw({ depth: 'ushort' })
       .toBuffer({ resolveWithObject: true });
@@ -128,8 +131,9 @@ function rvlValues(body: Uint8Array, fail: Fail): Values {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const width = view.getUint32(0, true);
   const height = view.getUint32(4, true);
-  if (width === 0 || height === 0 || width * height > MOST_PIXELS)
-    return fail(`the RVL body claims ${width}x${height} pixels`);
+  const most = Math.min(MOST_PIXELS, Math.max(FREE_RVL_PIXELS, body.length * MOST_RVL_PIXELS_A_BYTE));
+  if (width === 0 || height === 0 || width * height > most)
+    return fail(`the RVL body of ${body.length} bytes claims ${width}x${height} pixels`);
   try {
     return { width, height, data: decodeRvl(body.subarray(8), width * height) };
   } catch (cause) {

@@ -33,6 +33,17 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader | null {
   return data.length >= 4 && data.readUInt16BE(0) === 0xffd8 ? readJpegHeader(data) : null;
 }
 
+/** @throws RangeError for bytes that are no JPEG or PNG, or a picture of more than MOST_PIXELS: before memory is taken for its pixels. */
+export function checkImageHeader(bytes: Uint8Array): ImageHeader {
+  if (bytes.length === 0) throw new RangeError('it has no data');
+  const header = readImageHeader(bytes);
+  if (!header) throw new RangeError('it is neither a JPEG nor a PNG file');
+  const { width, height } = header;
+  if (width * height > MOST_PIXELS)
+    throw new RangeError(`its header claims ${width}x${height} pixels, more than the ${MOST_PIXELS} that are read`);
+  return header;
+}
+
 /** Walks the segments of a JPEG to the one that begins a frame (SOF; ITU-T T.81, B.2.2). */
 function readJpegHeader(data: Buffer): ImageHeader | null {
   for (let at = 2; at + 10 <= data.length;) {

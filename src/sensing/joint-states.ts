@@ -1,5 +1,4 @@
 import type { JointStateMessage } from '../bus/messages.js';
-import { FRANKA_HAND, stateOfWidth } from '../core/gripper.js';
 import { InputError } from '../core/errors.js';
 import type { JointPositions } from '../core/joint-state.js';
 import { fromTimeMessage } from '../core/time.js';
@@ -65,28 +64,9 @@ export function findArmJoints(names: readonly string[]): readonly string[] | nul
   if (arms.length > 1) {
     throw new InputError({
       code: 'joints.ambiguous',
-      message: `joint state holds several arms (${arms.map((arm) => arm[0]!).join(', ')})`,
-      remedy: 'name the joints of the arm to use',
+      message: `the joint states are of several arms: ${arms.map((arm) => arm.join(', ')).join(' and ')}`,
+      remedy: `say which one is meant, with a line in the configuration: arm.joints: [${arms[0]!.join(', ')}]`,
     });
   }
   return arms[0] ?? null;
-}
-
-/** Joints that tell how far a gripper is open, and whose they are. */
-const GRIPPER_JOINTS = [
-  // A Robotiq, as MolmoSpaces and DROID have it: its driver joint, radians, is the state itself.
-  { pattern: /(left_driver_joint|left_knuckle_joint|(^|[^a-z])finger_joint)$/, convention: null },
-  // A Franka hand: each finger goes half of the opening, metres.
-  { pattern: /finger_joint1$/, convention: FRANKA_HAND },
-] as const;
-
-/** The state of the gripper in a message, as a policy expects it; null when the message has none. @throws InputError `joints.*`. */
-export function readGripperState(message: JointStateMessage): number | null {
-  for (const { pattern, convention } of GRIPPER_JOINTS) {
-    const name = message.name.find((candidate) => pattern.test(candidate));
-    if (name === undefined) continue;
-    const [position] = readJoints(message, [name]).positions as [number];
-    return convention ? stateOfWidth(2 * position, convention) : position;
-  }
-  return null;
 }

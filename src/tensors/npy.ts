@@ -1,4 +1,5 @@
 import { InputError } from '../core/errors.js';
+import { elementCount } from './shape.js';
 
 export type TypedData =
   | Float64Array
@@ -37,6 +38,8 @@ const READERS: Readonly<Record<string, { readonly bytes: number; readonly type: 
 };
 
 const MAGIC = '\x93NUMPY';
+/** NumPy itself refuses longer ones of files that are not trusted (max_header_size is 10 000). */
+const MOST_HEADER_BYTES = 2 ** 16;
 
 /**
  * NumPy's .npy format, versions 1 to 3, C order or Fortran order, either byte order. Object arrays are refused: they hold pickled code.
@@ -58,6 +61,7 @@ export function decodeNpy(bytes: Uint8Array, what = 'the array'): Tensor {
   if (bytes.length < start) fail('its header is cut off');
   const end = start + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
   if (bytes.length < end) fail('its header is cut off');
+  if (end - start > MOST_HEADER_BYTES) fail(`its header has ${end - start} bytes`);
   const header = Buffer.from(bytes.subarray(start, end)).toString('utf8');
   const descr = /'descr':\s*'([<>|=])(\w\d*)'/.exec(header);
   const shapeText = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1];
@@ -69,8 +73,9 @@ export function decodeNpy(bytes: Uint8Array, what = 'the array'): Tensor {
     .map((s) => s.trim())
     .filter((s) => s !== '')
     .map(Number);
-  const count = shape.reduce((product, n) => product * n, 1);
-  if (!Number.isSafeInteger(count) || bytes.length < end + count * reader.bytes)
+  const count = elementCount(shape);
+  if (count === null) return fail(`(${shapeText}) is not the shape of an array`);
+  if (bytes.length < end + count * reader.bytes)
     fail(`shape (${shape.join(', ')}) needs ${count * reader.bytes} bytes, there are ${bytes.length - end}`);
   // Copied, since the data may start at an address that the array type cannot use. (A Buffer's own slice would not copy.)
   const raw = Uint8Array.from(bytes.subarray(end, end + count * reader.bytes));

@@ -1,10 +1,14 @@
 import { existsSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { describeError, InputError } from '../core/errors.js';
+import { readInputFile, requireFile } from '../files/input-file.js';
+import { parseJson } from '../files/json-text.js';
+import { elementCount } from './shape.js';
 import type { StoredTensor } from './stored-tensor.js';
 
+/** Types that can be computed with, or copied. Tensors of other types (8-bit floats, small integers) may lie beside them unread. */
 const DTYPES: Readonly<Record<string, { readonly dtype: string; readonly bytes: number }>> = {
   F64: { dtype: 'f8', bytes: 8 },
   F32: { dtype: 'f4', bytes: 4 },
@@ -13,6 +17,10 @@ const DTYPES: Readonly<Record<string, { readonly dtype: string; readonly bytes: 
   I64: { dtype: 'i8', bytes: 8 },
   I32: { dtype: 'i4', bytes: 4 },
   I16: { dtype: 'i2', bytes: 2 },
+  I8: { dtype: 'i1', bytes: 1 },
+  U16: { dtype: 'u2', bytes: 2 },
+  U32: { dtype: 'u4', bytes: 4 },
+  U64: { dtype: 'u8', bytes: 8 },
   U8: { dtype: 'u1', bytes: 1 },
   BOOL: { dtype: 'b1', bytes: 1 },
 };
@@ -29,11 +37,12 @@ const MOST_HEADER_BYTES = 100_000_000;
 
 /** The tensors of a .safetensors file; only the layout is read. @throws InputError `safetensors.format`. */
 export async function readSafetensors(file: string): Promise<ReadonlyMap<string, StoredTensor>> {
+  const size = await requireFile(file);
   const handle = await open(file);
   try {
-    const { size } = await handle.stat();
     const head = Buffer.alloc(8);
     await handle.read(head, 0, 8, 0);
+    // Its highest bit is never set in a file that is meant; a number beyond the file's size is refused below.
     const length = Number(head.readBigUInt64LE());
     if (size < 8 || length > MOST_HEADER_BYTES || 8 + length > size)
       throw broken(file, `a header of ${length} bytes does not fit its ${size} bytes`);
@@ -57,13 +66,15 @@ export async function readSafetensors(file: string): Promise<ReadonlyMap<string,
 export async function readSafetensorsFolder(folder: string): Promise<ReadonlyMap<string, StoredTensor>> {
   const index = path.join(folder, 'model.safetensors.index.json');
   if (!existsSync(index)) return readSafetensors(path.join(folder, 'model.safetensors'));
-  const parsed = indexSchema.safeParse(parseJson(index, await readFile(index, 'utf8')));
+  const parsed = indexSchema.safeParse(
+    parseText(index, (await readInputFile(index, MOST_HEADER_BYTES)).toString('utf8')),
+  );
   if (!parsed.success) throw broken(index, z.prettifyError(parsed.error).replaceAll('\n', ' '));
   const shards = new Map<string, ReadonlyMap<string, StoredTensor>>();
   for (const shard of new Set(Object.values(parsed.data.weight_map))) {
-    // A name with a folder in it could leave the checkpoint.
-    if (path.basename(shard) !== shard || !existsSync(path.join(folder, shard)))
-      throw broken(index, `it names the shard ${shard}, which is not there`);
+    // A name with a folder in it could leave the checkpoint, and `.` and `..` are folders.
+    if (!/^[^/\\\0]+$/.test(shard) || shard === '.' || shard === '..' || !existsSync(path.join(folder, shard)))
+      throw broken(index, `it names the shard "${shard}", which is not there`);
     shards.set(shard, await readSafetensors(path.join(folder, shard)));
   }
   return new Map(
@@ -82,8 +93,9 @@ export async function readSafetensorsFolder(folder: string): Promise<ReadonlyMap
 }
 
 function parseHeader(file: string, text: string): Record<string, unknown> {
-  const header = parseJson(file, text);
-  if (header === null || typeof header !== 'object') throw broken(file, 'its header is no table');
+  const header = parseText(file, text);
+  if (header === null || typeof header !== 'object' || Array.isArray(header))
+    throw broken(file, 'its header is no table');
   return header as Record<string, unknown>;
 }
 
@@ -97,19 +109,20 @@ function place(file: string, name: string, entry: unknown, dataStart: number, si
     data_offsets: [start, end],
   } = parsed.data;
   const type = DTYPES[dtype];
-  if (!type) throw broken(file, `${name} is of the unknown type ${dtype}`);
-  const bytes = shape.reduce((product, n) => product * n, 1) * type.bytes;
-  if (end - start !== bytes || dataStart + end > size)
+  const count = elementCount(shape);
+  const bytes = end - start;
+  const fits = type ? count !== null && count * type.bytes === bytes : bytes >= 0;
+  if (!fits || dataStart + end > size)
     throw broken(
       file,
       `${name} of shape (${shape.join(', ')}) does not lie in bytes ${start} to ${end} of ${size - dataStart}`,
     );
-  return { name, dtype: type.dtype, shape, file, offset: dataStart + start, bytes };
+  return { name, dtype: type?.dtype ?? dtype, shape, file, offset: dataStart + start, bytes };
 }
 
-function parseJson(file: string, text: string): unknown {
+function parseText(file: string, text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch (cause) {
     throw broken(file, describeError(cause));
   }

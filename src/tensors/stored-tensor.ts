@@ -5,13 +5,15 @@ import { halfToFloat, type Tensor, type TypedData } from './npy.js';
 /** A tensor that lies in a file, little-endian and row-major, to be read or used in place. */
 export interface StoredTensor {
   readonly name: string;
-  /** f8, f4, f2, bf16, i8, i4, i2, u1 or b1. */
+  /** f8, f4, f2, bf16, i8, i4, i2, i1, u8, u4, u2, u1 or b1; another name is of a type that cannot be read. */
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly file: string;
   /** Of its first byte in the file. */
   readonly offset: number;
   readonly bytes: number;
+  /** Why it cannot be used; left out where it can. Only those who need it are told. */
+  readonly unusable?: string;
 }
 
 const ARRAYS: Readonly<Record<string, (new (buffer: ArrayBuffer) => TypedData) | undefined>> = {
@@ -22,12 +24,31 @@ const ARRAYS: Readonly<Record<string, (new (buffer: ArrayBuffer) => TypedData) |
   i8: BigInt64Array,
   i4: Int32Array,
   i2: Int16Array,
+  i1: Int8Array,
+  u8: BigUint64Array,
+  u4: Uint32Array,
+  u2: Uint16Array,
   u1: Uint8Array,
   b1: Uint8Array,
 };
 
-/** The numbers; half precision of both kinds is widened to float32. @throws InputError `tensor.cut-off`. */
+/** The numbers; half precision of both kinds is widened to float32. @throws InputError `tensor.cut-off`, `tensor.type` or `tensor.unusable`. */
 export async function loadTensor(stored: StoredTensor): Promise<Tensor> {
+  if (stored.unusable !== undefined) {
+    throw new InputError({
+      code: 'tensor.unusable',
+      message: `the tensor "${stored.name}" of ${stored.file} cannot be used: ${stored.unusable}`,
+      remedy: 'save contiguous tensors with torch.save, whole',
+    });
+  }
+  const type = ARRAYS[stored.dtype];
+  if (!type) {
+    throw new InputError({
+      code: 'tensor.type',
+      message: `the tensor ${stored.name} of ${stored.file} is of type ${stored.dtype}, which cannot be read`,
+      remedy: `save it as one of ${Object.keys(ARRAYS).join(', ')}`,
+    });
+  }
   const handle = await open(stored.file);
   try {
     const buffer = new ArrayBuffer(stored.bytes);
@@ -39,7 +60,7 @@ export async function loadTensor(stored: StoredTensor): Promise<Tensor> {
         remedy: 'copy the file again',
       });
     }
-    const data = new ARRAYS[stored.dtype]!(buffer);
+    const data = new type(buffer);
     if (stored.dtype === 'f2')
       return { dtype: 'f4', shape: stored.shape, data: Float32Array.from(data as Uint16Array, halfToFloat) };
     if (stored.dtype === 'bf16') return { dtype: 'f4', shape: stored.shape, data: widenBfloat16(data as Uint16Array) };

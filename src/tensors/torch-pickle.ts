@@ -183,12 +183,18 @@ class Unpickler {
     const type = storage[1];
     if (storage[0] !== 'storage' || type === null || typeof type !== 'object' || !('global' in type))
       return this.#fail('a tensor has no storage');
+    const count = (value: Value | undefined): number =>
+      typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+        ? value
+        : this.#fail(
+            `an offset, size or stride of a tensor is ${typeof value === 'number' ? value : 'no number'}, not a whole number from 0`,
+          );
     return {
       storage: this.#asText(storage[2]),
       storageType: type.global.split('.').at(-1)!,
-      offset: Number(offset),
-      shape: shape.map(Number),
-      strides: strides.map(Number),
+      offset: count(offset),
+      shape: shape.map(count),
+      strides: strides.map(count),
     };
   }
 
@@ -201,7 +207,7 @@ class Unpickler {
   #append(values: readonly Value[]): void {
     const list = this.#top();
     if (!Array.isArray(list)) this.#fail('it appends to something that is no list');
-    else list.push(...values);
+    else for (const value of values) list.push(value);
   }
 
   #setItems(items: readonly Value[]): void {

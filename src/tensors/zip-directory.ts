@@ -18,6 +18,8 @@ const NO_32 = 0xffffffff;
 /** The end record without its comment, and the longest comment. */
 const END_BYTES = 22;
 const MOST_COMMENT = 0xffff;
+/** A hundred thousand members with names of a hundred letters. */
+const MOST_DIRECTORY_BYTES = 16 * 2 ** 20;
 
 /** The members of a zip, zip64 included. @throws InputError `zip.format` for a file that is none, or a member that is compressed. */
 export async function readZipDirectory(handle: FileHandle, what: string): Promise<readonly ZipMember[]> {
@@ -29,6 +31,7 @@ export async function readZipDirectory(handle: FileHandle, what: string): Promis
     });
   };
   const { size } = await handle.stat();
+  if (size < END_BYTES) return fail(`it has only ${size} bytes`);
   const tailLength = Math.min(size, END_BYTES + MOST_COMMENT + 20);
   const tail = await readAt(handle, size - tailLength, tailLength);
   let end = -1;
@@ -38,13 +41,16 @@ export async function readZipDirectory(handle: FileHandle, what: string): Promis
   let length = tail.readUInt32LE(end + 12);
   let start = tail.readUInt32LE(end + 16);
   if (end >= 20 && tail.readUInt32LE(end - 20) === LOCATOR_64) {
-    const record = await readAt(handle, Number(tail.readBigUInt64LE(end - 12)), 56);
+    const at = Number(tail.readBigUInt64LE(end - 12));
+    if (at + 56 > size) return fail('its zip64 record lies outside the file');
+    const record = await readAt(handle, at, 56);
     if (record.length < 56 || record.readUInt32LE(0) !== END_64) return fail('its zip64 record is broken');
     count = Number(record.readBigUInt64LE(32));
     length = Number(record.readBigUInt64LE(40));
     start = Number(record.readBigUInt64LE(48));
   }
-  if (start + length > size) return fail('its directory lies outside the file');
+  if (!(start >= 0 && length >= 0 && start + length <= size)) return fail('its directory lies outside the file');
+  if (length > MOST_DIRECTORY_BYTES) return fail(`its directory has ${length} bytes`);
   const directory = await readAt(handle, start, length);
   const members: ZipMember[] = [];
   for (let at = 0; members.length < count;) {
@@ -58,6 +64,7 @@ export async function readZipDirectory(handle: FileHandle, what: string): Promis
       directory.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength),
     );
     if (directory.readUInt16LE(at + 10) !== 0) return fail(`its member ${name} is compressed`);
+    if (!sizes || sizes.offset + 30 > size) return fail(`its member ${name} lies outside the file`);
     const local = await readAt(handle, sizes.offset, 30);
     if (local.length < 30 || local.readUInt32LE(0) !== LOCAL)
       return fail(`its member ${name} is not where the directory says`);
@@ -74,12 +81,14 @@ function entrySizes(
   directory: Buffer,
   at: number,
   extra: Buffer,
-): { readonly length: number; readonly offset: number } {
+): { readonly length: number; readonly offset: number } | null {
   const stored = directory.readUInt32LE(at + 20);
   const full = directory.readUInt32LE(at + 24);
   const start = directory.readUInt32LE(at + 42);
   for (let e = 0; e + 4 <= extra.length; e += 4 + extra.readUInt16LE(e + 2)) {
     if (extra.readUInt16LE(e) !== 1) continue;
+    const needed = [full, stored, start].filter((value) => value === NO_32).length;
+    if (e + 4 + 8 * needed > extra.length) return null;
     let next = e + 4;
     const take = (value: number): number => {
       if (value !== NO_32) return value;

@@ -81,7 +81,7 @@ describe('molmo-motion replay', () => {
     expect(report.stages.forecasting.forecasts).toBe(2);
     expect(report.stages.sensing.frames).toBe(90);
     expect(report.refusals).toEqual([]);
-    const again = JSON.parse((await run(['info', path.join(out, 'replay.mcap'), '--json'])).out);
+    const again = JSON.parse((await run(['info', path.join(out, 'replay.mcap'), '--json', '-'])).out);
     const counts = Object.fromEntries(again.topics.map((t: { topic: string; count: number }) => [t.topic, t.count]));
     expect(counts['/molmo_motion/forecast']).toBe(2);
     expect(counts['/molmo_motion/markers']).toBe(2);
@@ -90,7 +90,7 @@ describe('molmo-motion replay', () => {
     // A replay can be replayed: what it said is said anew, not twice.
     const second = file('replayed-again');
     expect((await run(['replay', path.join(out, 'replay.mcap'), '--out', second])).code).toBe(0);
-    const twice = JSON.parse((await run(['info', path.join(second, 'replay.mcap'), '--json'])).out);
+    const twice = JSON.parse((await run(['info', path.join(second, 'replay.mcap'), '--json', '-'])).out);
     expect(twice.topics.find((t: { topic: string }) => t.topic === '/molmo_motion/forecast').count).toBe(2);
   });
 

@@ -187,7 +187,7 @@ describeShared('with recordings', 'golden/molmospaces', () => {
     expect(figures.executed_arm_error_rad.max).toBeLessThanOrEqual(figures.arm_error_rad.max);
     // The same seed, the same chunks.
     expect(JSON.parse((await replay('--planner', file('policy'))).out).policy).toEqual(figures);
-    const chunks = JSON.parse((await run(['info', file('replayed', 'replay.mcap'), '--json'])).out).topics.find(
+    const chunks = JSON.parse((await run(['info', file('replayed', 'replay.mcap'), '--json', '-'])).out).topics.find(
       (t: { topic: string }) => t.topic === '/molmo_motion/chunk',
     );
     expect(chunks.count).toBe(stages.planning.chunks);

@@ -1,6 +1,6 @@
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { JointStateMessage } from '../../src/bus/messages.js';
-import { readGripperState } from '../../src/sensing/joint-states.js';
+import { GripperReader } from '../../src/sensing/gripper-reader.js';
 
 const message = (name: string[], position: number[]): JointStateMessage => ({
   header: { stamp: { sec: 1, nanosec: 0 }, frame_id: '' },
@@ -19,10 +19,30 @@ it.each([
   ['a Franka hand half open', ['fr3_finger_joint1'], [0.02], 0.824033 / 2],
   ['no gripper', ['fr3_joint1', 'fr3_joint2'], [0, 0], null],
 ])('the gripper of %s', (_, names, positions, state) => {
-  const found = readGripperState(message(names, positions));
+  const found = new GripperReader().read(message(names, positions), null);
   if (state === null) expect(found).toBeNull();
   else expect(found).toBeCloseTo(state, 9);
 });
 it('a gripper joint that is no number is refused', () => {
-  expect(() => readGripperState(message(['finger_joint'], [Number.NaN]))).toThrow(/NaN for finger_joint/);
+  expect(() => new GripperReader().read(message(['finger_joint'], [Number.NaN]), null)).toThrow(/NaN for finger_joint/);
+});
+describe('of two grippers', () => {
+  const both = ['left_fr3_finger_joint1', 'right_fr3_finger_joint1'];
+
+  it("the arm's is read, whichever comes first", () => {
+    const reader = new GripperReader();
+    expect(reader.read(message(both, [0.04, 0]), ['right_fr3_joint1'])).toBeCloseTo(0.824033, 9);
+    expect(reader.read(message([both[0]!], [0.04]), ['right_fr3_joint1'])).toBeNull();
+    expect(reader.read(message(both, [0.04, 0]), ['left_fr3_joint1'])).toBeCloseTo(0, 9);
+  });
+  it.each([[null], [['fr3_joint1']]])('none is read where the names do not tell: arm %j', (arm) => {
+    expect(() => new GripperReader().read(message(both, [0.04, 0]), arm)).toThrow(
+      /several grippers \(left_fr3_finger_joint1, right_fr3_finger_joint1\)/,
+    );
+  });
+  it('in separate messages, the second makes them ambiguous', () => {
+    const reader = new GripperReader();
+    expect(reader.read(message([both[0]!], [0.04]), null)).toBeCloseTo(0, 9);
+    expect(() => reader.read(message([both[1]!], [0.04]), null)).toThrow(/several grippers/);
+  });
 });

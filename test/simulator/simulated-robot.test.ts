@@ -10,7 +10,8 @@ import { invert, transformPoint } from '../../src/geometry/transform.js';
 import { cameraModelOf } from '../../src/sensing/camera-info.js';
 import { decodeColorImage } from '../../src/sensing/color-image.js';
 import { decodeDepthImage, MILLIMETRES } from '../../src/sensing/depth-image.js';
-import { readGripperState, readJoints } from '../../src/sensing/joint-states.js';
+import { GripperReader } from '../../src/sensing/gripper-reader.js';
+import { readJoints } from '../../src/sensing/joint-states.js';
 import { stampedTransforms } from '../../src/sensing/transform-messages.js';
 import { RGBD_NOISE } from '../../src/simulator/depth-noise.js';
 import { MotionHistory } from '../../src/simulator/motion-history.js';
@@ -138,7 +139,7 @@ describe('the simulated robot on a bus', () => {
     const start = simulation.scene.startJoints;
     advance(clock, 1);
     expect(readJoints(states[0]!, NAMES).positions).toEqual(start.map((q) => expect.closeTo(q, 2)));
-    expect(readGripperState(states[0]!)).toBeCloseTo(0, 2);
+    expect(new GripperReader().read(states[0]!, null)).toBeCloseTo(0, 2);
     bus.advertise('/gripper', 'std_msgs/msg/Float64').publish({ data: 0.02 });
     for (let k = 1; k <= 15; k++) {
       const goal = start.map((q, j) => (j === 3 ? q + 0.02 * k : q));

@@ -1,13 +1,17 @@
 import { Command } from 'commander';
-import { CancelledError, PlannerError } from '../../core/errors.js';
-import { fromTimeMessage, toSeconds, type Nanoseconds } from '../../core/time.js';
-import { findCameras } from '../../node/camera-topics.js';
+import { loadConfig } from '../../assembly/config/load-config.js';
+import type { NodeConfig } from '../../assembly/config/node-config.js';
+import { InputError } from '../../core/errors.js';
+import { toSeconds } from '../../core/time.js';
 import { openRecording } from '../../recordings/open-recording.js';
-import { ProblemLog, type RecordedMessage, type Recording, type RecordingProblem } from '../../recordings/recording.js';
+import type { Recording, RecordingProblem } from '../../recordings/recording.js';
+import { lookUp, type Lookup } from '../../runs/config-lookup.js';
+import { examine, type Examined } from '../../runs/examination.js';
 import { wholeNumber } from '../arguments.js';
+import { configSources, withConfigFile, type ConfigCommandOptions } from '../config-options.js';
 import { interruptible } from '../interruption.js';
-import { print, printJson, printTable, progressBar } from '../terminal.js';
-import { examineMessage, messageOf } from './examine-message.js';
+import { reportResult } from '../json-report.js';
+import { print, printTable, progressBar } from '../terminal.js';
 
 interface TopicFacts {
   readonly topic: string;
@@ -32,114 +36,106 @@ interface RecordingFacts {
   }[];
   readonly instruction: string | null;
   readonly point_tracks: { readonly camera: string; readonly points: number; readonly frames: number } | null;
+  /** What the configuration names, found or missing. */
+  readonly configured: readonly Lookup[];
   readonly problems: readonly RecordingProblem[];
 }
 
-export function infoCommand(): Command {
-  return new Command('info')
-    .description('what is in a recording; every message is read once and examined as the stages would')
-    .argument('<recording>', 'MCAP file or rosbag2 directory, MolmoSpaces .h5, or clip directory')
-    .option('--trajectory <n>', 'trajectory of a MolmoSpaces file', wholeNumber)
-    .option('--json', 'print the facts as JSON')
-    .action(async (path: string, options: { readonly trajectory?: number; readonly json?: boolean }) => {
-      const recording = await openRecording(path, { trajectory: options.trajectory });
-      try {
-        const facts = await interruptible((signal) => examine(recording, signal));
-        if (options.json) printJson(facts);
-        else show(facts);
-      } finally {
-        await recording.close();
-      }
-    });
+interface InfoOptions extends Pick<ConfigCommandOptions, 'config' | 'set' | 'remap'> {
+  readonly trajectory?: number;
+  readonly strict?: boolean;
+  readonly json?: string;
 }
 
-async function examine(recording: Recording, signal: AbortSignal): Promise<RecordingFacts> {
-  const found = new ProblemLog();
-  const read = new Map<string, { count: number; first: Nanoseconds; last: Nanoseconds; stamp: Nanoseconds | null }>();
-  let instruction = recording.instruction;
-  const [start, end] = recording.timeRange ?? [0n, 0n];
-  const bar = progressBar('reading');
-  let messages = 0;
-  for await (const message of recording.messages()) {
-    if (signal.aborted) throw new CancelledError('reading the recording');
-    if (++messages % 256 === 0) bar.update(message.logTime - start, end - start);
-    const facts = read.get(message.topic) ?? { count: 0, first: message.logTime, last: message.logTime, stamp: null };
-    read.set(message.topic, {
-      ...facts,
-      count: facts.count + 1,
-      last: message.logTime,
-      stamp: checkStamp(message, facts.stamp, found),
+export function infoCommand(): Command {
+  const command = new Command('info')
+    .description('what is in a recording; every message is read once and examined as a replay would')
+    .argument('<recording>', 'MCAP file or rosbag2 directory, MolmoSpaces .h5, or clip directory')
+    .option('--trajectory <n>', 'trajectory of a MolmoSpaces file', wholeNumber);
+  return withConfigFile(command)
+    .option('--strict', 'end with exit code 3 when anything in the recording cannot be used')
+    .option('--json <file>', 'write the facts as JSON; - for stdout')
+    .action(run);
+}
+
+async function run(path: string, options: InfoOptions): Promise<void> {
+  const recording = await openRecording(path, { trajectory: options.trajectory });
+  try {
+    const loaded = await loadConfig(configSources(options, { preset: 'replay' }));
+    const examined = await examineHere(recording, loaded.config);
+    const facts = factsOf(recording, examined, await lookUp(loaded, recording.topics, examined));
+    await reportResult(options.json, facts, () => {
+      show(facts);
     });
-    try {
-      await examineMessage(message);
-    } catch (error) {
-      if (!(error instanceof PlannerError)) throw error;
-      found.add(error.code, `${message.topic}: ${error.message}`, message.topic);
-      continue;
-    }
-    if (message.type === 'std_msgs/msg/String' && /instruction/.test(message.topic))
-      instruction ??= instructionIn(message);
+    refuseMissing(path, facts);
+    if (options.strict) refuseProblems(path, facts);
+  } finally {
+    await recording.close();
   }
-  bar.stop();
+}
+
+async function examineHere(recording: Recording, config: NodeConfig): Promise<Examined> {
+  const bar = progressBar('reading');
+  return interruptible((signal) => examine(recording, config, { signal, onProgress: bar.update })).finally(bar.stop);
+}
+
+function factsOf(recording: Recording, examined: Examined, configured: readonly Lookup[]): RecordingFacts {
+  const [start, end] = recording.timeRange ?? [0n, 0n];
   return {
     path: recording.path,
     kind: recording.kind,
     start_ns: recording.timeRange ? start.toString() : null,
     duration_s: toSeconds(end - start),
-    messages,
+    messages: [...examined.topics.values()].reduce((sum, { count }) => sum + count, 0),
     topics: recording.topics.map(({ topic, type, count, usable }) => {
-      const facts = read.get(topic);
-      const span = facts ? toSeconds(facts.last - facts.first) : 0;
+      const times = examined.topics.get(topic);
+      const span = times ? toSeconds(times.last - times.first) : 0;
       return {
         topic,
         type,
-        count: facts?.count ?? count,
-        rate_hz: facts && facts.count > 1 && span > 0 ? (facts.count - 1) / span : null,
+        // Messages that are of no use are not read: the file's own count tells how many there are.
+        count: times?.count ?? count,
+        rate_hz: times && span > 0 ? (times.count - 1) / span : null,
         usable,
       };
     }),
-    cameras: findCameras(recording.topics.filter((t) => t.usable)).map(({ camera, color, depth, info }) => ({
+    cameras: examined.cameras.map(({ camera, color, depth, info }) => ({
       camera,
       color: color.topic,
       depth: depth?.topic ?? null,
       info,
     })),
-    instruction,
+    instruction: examined.instruction,
     point_tracks: recording.tracks && {
       camera: recording.tracks.camera,
       points: recording.tracks.positions[0]?.length ?? 0,
       frames: recording.tracks.stamps.length,
     },
-    problems: [...recording.problems, ...found.list],
+    configured,
+    problems: examined.problems,
   };
 }
 
-/** Stamps of one topic must grow. Returns the message's stamp, or the last one where it has none. */
-function checkStamp(message: RecordedMessage, last: Nanoseconds | null, found: ProblemLog): Nanoseconds | null {
-  const stamp = stampOf(message);
-  if (stamp === null) return last;
-  if (last !== null && stamp < last) {
-    found.add(
-      'stamps.backwards',
-      `stamps on ${message.topic} go backwards, the first time by ${toSeconds(last - stamp).toFixed(3)} s`,
-      message.topic,
-    );
-  }
-  return stamp;
+/** @throws InputError `info.missing` where the configuration names what the recording does not hold. */
+function refuseMissing(path: string, { configured }: RecordingFacts): void {
+  const missing = configured.filter(({ found }) => !found);
+  if (missing.length === 0) return;
+  throw new InputError({
+    code: 'info.missing',
+    message: `${path} lacks what the configuration names: ${missing.map(({ setting, name }) => `${setting} ${name}`).join('; ')}`,
+    remedy: 'change these settings to what the recording holds, or record these too',
+  });
 }
 
-function instructionIn(message: RecordedMessage): string {
-  return messageOf(message, 'std_msgs/msg/String').data;
-}
-
-function stampOf({ content, type }: RecordedMessage): Nanoseconds | null {
-  if (type === 'std_msgs/msg/String' || type === 'tf2_msgs/msg/TFMessage') return null;
-  if (!(content instanceof Uint8Array)) return 'header' in content ? fromTimeMessage(content.header.stamp) : null;
-  // The stamp opens every message with a header: reading the pixels behind it is not needed.
-  if (content.length < 12) return null;
-  const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
-  const little = (content[1]! & 1) === 1;
-  return fromTimeMessage({ sec: view.getInt32(4, little), nanosec: view.getUint32(8, little) });
+/** @throws InputError `info.problems`. */
+function refuseProblems(path: string, facts: RecordingFacts): void {
+  const problems = facts.problems.filter(({ kind }) => kind === 'problem');
+  if (problems.length === 0) return;
+  throw new InputError({
+    code: 'info.problems',
+    message: `${path} has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}: ${problems.map(({ message }) => message).join('; ')}`,
+    remedy: 'mend the recording, or leave out --strict to go on without what cannot be used',
+  });
 }
 
 function show(facts: RecordingFacts): void {
@@ -161,6 +157,9 @@ function show(facts: RecordingFacts): void {
     print(
       `point tracks: ${facts.point_tracks.points} points over ${facts.point_tracks.frames} frames, seen by ${facts.point_tracks.camera}`,
     );
+  for (const { setting, name, found } of facts.configured) print(`${found ? 'found' : 'missing'}: ${setting} ${name}`);
+  if (facts.configured.length > 0 && facts.configured.every(({ found }) => found))
+    print('everything that the configuration names is found');
   for (const { kind, message, count } of facts.problems)
     print(`${kind}${count > 1 ? `, ${count} times` : ''}: ${message}`);
   if (facts.problems.length === 0) print('no problem found');

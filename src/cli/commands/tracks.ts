@@ -4,7 +4,7 @@ import { filterTracks, PIPELINE_DEFAULTS } from '../../forecasting/tracks/filter
 import { pointMotion, type PointMotion } from '../../forecasting/tracks/point-motion.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import type { Tensor } from '../../tensors/npy.js';
-import { decodeNpz, encodeNpz, tensorOf } from '../../tensors/npz.js';
+import { encodeNpz, NpzFile } from '../../tensors/npz.js';
 import { anyNumber, countingNumber, positiveNumber } from '../arguments.js';
 import { readBytes } from '../input-file.js';
 import { say } from '../terminal.js';
@@ -100,14 +100,14 @@ async function run(file: string, options: SmoothOptions): Promise<void> {
   );
 }
 
-async function readNpz(file: string): Promise<ReadonlyMap<string, Tensor>> {
-  return decodeNpz(await readBytes(file), file);
+async function readNpz(file: string): Promise<NpzFile> {
+  return new NpzFile(await readBytes(file), file);
 }
 
 /** The pipeline stores tracks first, the overlay frames first; the third axis of visibility tells them apart. */
-function motionOf(tensors: ReadonlyMap<string, Tensor>, file: string): PointMotion {
-  const points = tensorOf(tensors, 'points_3d', file);
-  const visibility = tensorOf(tensors, 'visibility', file);
+function motionOf(tensors: NpzFile, file: string): PointMotion {
+  const points = tensors.get('points_3d');
+  const visibility = tensors.get('visibility');
   const [a = 0, b = 0] = points.shape;
   if (points.shape.length !== 3 || points.shape[2] !== 3 || visibility.shape[0] !== a || visibility.shape[1] !== b) {
     throw new InputError({
@@ -122,21 +122,50 @@ function motionOf(tensors: ReadonlyMap<string, Tensor>, file: string): PointMoti
   return pointMotion(b, a, swapAxes(positions, a, b, 3), swapAxes(seen, a, b, 1));
 }
 
-async function cameraCentres(
-  tensors: ReadonlyMap<string, Tensor>,
-  posesFile: string | undefined,
-  frames: number,
-): Promise<Float64Array> {
-  const poses =
-    posesFile === undefined
-      ? (tensors.get('cam_poses') ?? tensors.get('pose'))
-      : tensorOf(await readNpz(posesFile), 'data', posesFile);
-  const available = poses?.shape[0] ?? 0;
-  if (!poses || available === 0) return new Float64Array(frames * 3);
+async function cameraCentres(tensors: NpzFile, posesFile: string | undefined, frames: number): Promise<Float64Array> {
+  const own = ['cam_poses', 'pose'].find((name) => tensors.has(name));
+  if (posesFile === undefined && own === undefined) return new Float64Array(frames * 3);
+  const poses = posesFile === undefined ? tensors.get(own!) : (await readNpz(posesFile)).get('data');
+  const available = poses.shape[0] ?? 0;
+  if (available === 0) return new Float64Array(frames * 3);
+  checkPoses(poses, posesFile ?? own!);
   // Poses that end early: the camera is taken to stay where it was.
   return Float64Array.from({ length: frames * 3 }, (_, i) =>
     Number(poses.data[Math.min(Math.floor(i / 3), available - 1) * 16 + (i % 3) * 4 + 3]),
   );
+}
+
+/** Rotations that were rounded to float32, or multiplied a few times, are off by less. */
+const POSE_TOLERANCE = 1e-2;
+
+/** @throws InputError `tracks.poses` for a matrix that is not the pose of a camera. */
+function checkPoses({ shape, data }: Tensor, what: string): void {
+  const fail = (why: string): never => {
+    throw new InputError({
+      code: 'tracks.poses',
+      message: `${what} does not hold camera poses: ${why}`,
+      remedy: 'give matrices (T, 4, 4) from camera to world, in metres',
+    });
+  };
+  if (shape.length !== 3 || shape[1] !== 4 || shape[2] !== 4) fail(`its shape is (${shape.join(', ')}), not (T, 4, 4)`);
+  for (let at = 0; at < data.length; at += 16) {
+    const m = Array.from({ length: 16 }, (_, i) => Number(data[at + i]));
+    const pose = at / 16;
+    if (!m.every(Number.isFinite)) fail(`pose ${pose} holds a number that is not finite`);
+    const column = (c: number): [number, number, number] => [m[c]!, m[4 + c]!, m[8 + c]!];
+    const [x, y, z] = [column(0), column(1), column(2)];
+    const dot = (a: readonly number[], b: readonly number[]): number => a[0]! * b[0]! + a[1]! * b[1]! + a[2]! * b[2]!;
+    const determinant = dot(x, [y[1] * z[2] - y[2] * z[1], y[2] * z[0] - y[0] * z[2], y[0] * z[1] - y[1] * z[0]]);
+    const off = Math.max(
+      ...[x, y, z].map((axis) => Math.abs(dot(axis, axis) - 1)),
+      Math.abs(dot(x, y)),
+      Math.abs(dot(y, z)),
+      Math.abs(dot(z, x)),
+      Math.abs(determinant - 1),
+      Math.abs(m[12]!) + Math.abs(m[13]!) + Math.abs(m[14]!) + Math.abs(m[15]! - 1),
+    );
+    if (off > POSE_TOLERANCE) fail(`pose ${pose} is no rotation with a translation (off by ${off.toFixed(3)})`);
+  }
 }
 
 function trackMajor(

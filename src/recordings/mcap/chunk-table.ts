@@ -1,10 +1,11 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { McapIndexedReader, type McapTypes } from '@mcap/core';
 import { loadDecompressHandlers } from '@mcap/support';
 import { describeError, InputError } from '../../core/errors.js';
 import type { Nanoseconds } from '../../core/time.js';
+import { requireFile } from '../../files/input-file.js';
 import type { ProblemLog } from '../recording.js';
 import { BoundedFile } from './bounded-file.js';
 
@@ -41,7 +42,7 @@ const STRETCH_BYTES = 1 << 20;
 
 /** @throws InputError `mcap.empty-file` or `mcap.not-mcap` when the file is no MCAP at all. */
 export async function readChunkTable(file: string, problems: ProblemLog): Promise<ChunkTable> {
-  const { size } = await stat(file);
+  const size = await requireFile(file);
   await checkMagic(file, size);
   try {
     const indexed = await readIndex(file);

@@ -1,10 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { InputError } from '../../core/errors.js';
+import { readInputFile } from '../../files/input-file.js';
 import type { Nanoseconds } from '../../core/time.js';
 import type { Pixel, Vector3 } from '../../core/vector.js';
 import type { Tensor } from '../../tensors/npy.js';
-import { decodeNpz, tensorOf } from '../../tensors/npz.js';
+import { NpzFile } from '../../tensors/npz.js';
 import type { PointTracks } from '../../core/point-tracks.js';
+
+/** Ten minutes of a thousand points take 200 MB. */
+const MOST_FILE_BYTES = 256 * 2 ** 20;
 
 /** Visibility at and above this counts as visible. */
 const VISIBLE = 0.5;
@@ -19,10 +22,10 @@ export async function readOverlayTracks(
   frameId: string,
   stampOf: (step: number) => Nanoseconds,
 ): Promise<PointTracks> {
-  const tensors = decodeNpz(await readFile(file), file);
-  const positions = tensorOf(tensors, 'points_3d', file);
-  const visibility = tensorOf(tensors, 'visibility', file);
-  const pixels = tensorOf(tensors, 'trajs_2d', file);
+  const tensors = new NpzFile(await readInputFile(file, MOST_FILE_BYTES), file);
+  const positions = tensors.get('points_3d');
+  const visibility = tensors.get('visibility');
+  const pixels = tensors.get('trajs_2d');
   const [frames = 0, count = 0] = positions.shape;
   const fits = (tensor: Tensor, ...shape: number[]): boolean => tensor.shape.join() === shape.join();
   if (!fits(positions, frames, count, 3) || !fits(visibility, frames, count) || !fits(pixels, frames, count, 2)) {

@@ -1,9 +1,18 @@
 import { Decoder, Demuxer, Frame, Log, SoftwareScaleContext } from 'node-av';
-import { AV_LOG_QUIET, AV_PIX_FMT_GBRP, AV_PIX_FMT_RGB24, SWS_BILINEAR } from 'node-av/constants';
+import {
+  AV_LOG_QUIET,
+  AV_PIX_FMT_GBRP,
+  AV_PIX_FMT_RGB24,
+  AVCOL_RANGE_JPEG,
+  AVCOL_SPC_RGB,
+  AVCOL_SPC_UNSPECIFIED,
+  SWS_BILINEAR,
+} from 'node-av/constants';
 import { describeError, InputError } from '../../core/errors.js';
 import type { RgbImage } from '../../core/images.js';
+import { MOST_PIXELS } from '../../sensing/image-header.js';
 
-/** Pictures of a video file one after the other, as RGB. Colours are converted as ffmpeg does by default; RGB streams are taken as they are. */
+/** Pictures of a video file one after the other, as RGB. Colours are converted by the matrix and range that the stream names; RGB streams are taken as they are. */
 export class VideoReader {
   readonly path: string;
   readonly width: number;
@@ -32,6 +41,8 @@ export class VideoReader {
       const stream = demuxer.video();
       if (!stream) throw new Error('it has no video stream');
       const { width, height } = stream.codecpar;
+      if (width * height > MOST_PIXELS)
+        throw new Error(`its pictures of ${width}x${height} have more than the ${MOST_PIXELS} pixels that are read`);
       return new VideoReader(path, demuxer, Decoder.createSync(stream), width, height, stream.index);
     } catch (cause) {
       demuxer?.closeSync();
@@ -51,6 +62,8 @@ export class VideoReader {
       if (next.done === true) return null;
       const frame = next.value;
       try {
+        if (frame.width !== this.width || frame.height !== this.height)
+          throw new Error(`a picture is ${frame.width}x${frame.height} in a video of ${this.width}x${this.height}`);
         return {
           width: frame.width,
           height: frame.height,
@@ -77,27 +90,27 @@ export class VideoReader {
     this.#demuxer.closeSync();
   }
 
+  /** Untagged streams, as MolmoSpaces writes them, are taken as ffmpeg takes them: BT.601 in studio range. */
   #toRgb(frame: Frame): Uint8Array {
+    const { width, height } = frame;
     if (!this.#scaler) {
       this.#scaler = new SoftwareScaleContext();
-      this.#scaler.getContext(
-        frame.width,
-        frame.height,
-        frame.format as never,
-        frame.width,
-        frame.height,
-        AV_PIX_FMT_RGB24,
-        SWS_BILINEAR,
-      );
+      const isTagged = frame.colorSpace !== AVCOL_SPC_UNSPECIFIED || frame.colorRange === AVCOL_RANGE_JPEG;
+      // A context that is only allocated takes matrix and range from the tags of each frame.
+      if (isTagged) this.#scaler.allocContext();
+      else this.#scaler.getContext(width, height, frame.format as never, width, height, AV_PIX_FMT_RGB24, SWS_BILINEAR);
     }
     const rgb = new Frame();
     try {
       rgb.alloc();
-      rgb.width = frame.width;
-      rgb.height = frame.height;
+      rgb.width = width;
+      rgb.height = height;
       rgb.format = AV_PIX_FMT_RGB24;
+      rgb.colorSpace = AVCOL_SPC_RGB;
+      rgb.colorRange = AVCOL_RANGE_JPEG;
       rgb.getBuffer(0);
-      this.#scaler.scaleFrameSync(rgb, frame);
+      const result = this.#scaler.scaleFrameSync(rgb, frame);
+      if (result < 0) throw new Error(`its colours cannot be converted (code ${result})`);
       return Uint8Array.from(rgb.toBuffer());
     } finally {
       rgb.free();

@@ -7,11 +7,10 @@ import { pointMotion, type PointMotion } from '../../../src/forecasting/tracks/p
 import { smoothAlongRays } from '../../../src/forecasting/tracks/ray-smoothing.js';
 import { meanWeights } from '../../../src/forecasting/tracks/trust-weights.js';
 import { decodeNpy, type Tensor } from '../../../src/tensors/npy.js';
-import { decodeNpz } from '../../../src/tensors/npz.js';
+import { NpzFile } from '../../../src/tensors/npz.js';
 import { describeShared, sharedJson, sharedPath } from '../../golden/shared.js';
 
-const npz = (...parts: string[]): ReadonlyMap<string, Tensor> =>
-  decodeNpz(readFileSync(sharedPath(...parts)), parts.join('/'));
+const npz = (...parts: string[]): NpzFile => new NpzFile(readFileSync(sharedPath(...parts)), parts.join('/'));
 const npy = (...parts: string[]): Tensor => decodeNpy(readFileSync(sharedPath(...parts)));
 const numbers = (t: Tensor): ArrayLike<number> => t.data as Float32Array;
 
@@ -34,7 +33,7 @@ function centresOf(pose: Tensor, frames: number): Float64Array {
 
 function inputs(folder: string): { motion: PointMotion; centres: Float64Array; c: any } {
   const c = sharedJson<any>(folder, 'case.json');
-  const pose = npz(folder, 'pose.npz').get('data')!;
+  const pose = npz(folder, 'pose.npz').get('data');
   const tracks2d = npz(folder, 'tracks_2d.npz');
   if (existsSync(sharedPath(folder, 'depth_f16.npy'))) {
     const depth = npy(folder, 'depth_f16.npy');
@@ -45,8 +44,8 @@ function inputs(folder: string): { motion: PointMotion; centres: Float64Array; c
       {
         frames: c.frames,
         count: c.tracks,
-        pixels: numbers(tracks2d.get('tracks')!),
-        visible: numbers(tracks2d.get('visibility')!),
+        pixels: numbers(tracks2d.get('tracks')),
+        visible: numbers(tracks2d.get('visibility')),
         width,
         height,
       },
@@ -56,7 +55,7 @@ function inputs(folder: string): { motion: PointMotion; centres: Float64Array; c
         frame: (t) =>
           t === Number(missing) ? null : (numbers(depth) as Float32Array).subarray(t * size, (t + 1) * size),
       },
-      numbers(npz(folder, 'intrinsics.npz').get('data')!),
+      numbers(npz(folder, 'intrinsics.npz').get('data')),
       numbers(pose),
       c.parameters.patch_k,
     );
@@ -66,8 +65,8 @@ function inputs(folder: string): { motion: PointMotion; centres: Float64Array; c
   const motion = pointMotion(
     c.frames,
     c.tracks,
-    frameMajor(numbers(tracks3d.get('points_3d')!), c.tracks, c.frames, 3),
-    frameMajor(numbers(tracks3d.get('visibility')!), c.tracks, c.frames, 1),
+    frameMajor(numbers(tracks3d.get('points_3d')), c.tracks, c.frames, 3),
+    frameMajor(numbers(tracks3d.get('visibility')), c.tracks, c.frames, 1),
   );
   return { motion, centres: centresOf(pose, c.frames), c };
 }
@@ -89,8 +88,8 @@ describeShared('the track filter of the pipeline', 'golden/tracks/filter', () =>
     const folder = `golden/tracks/filter/${name}`;
     const { motion, centres, c } = inputs(folder);
     const meta = npz(folder, 'expected_filter_meta.npz');
-    const original = frameMajor(numbers(meta.get('P_original')!), c.tracks, c.frames, 3);
-    const seen = frameMajor(numbers(meta.get('visibility_all')!), c.tracks, c.frames, 1);
+    const original = frameMajor(numbers(meta.get('P_original')), c.tracks, c.frames, 3);
+    const seen = frameMajor(numbers(meta.get('visibility_all')), c.tracks, c.frames, 1);
     expect([...motion.visible]).toEqual([...seen].map((v, i) => (v && Number.isFinite(original[i * 3]!) ? 1 : 0)));
     motion.positions.forEach((v, i) => {
       if (!Number.isNaN(v)) expect(Math.abs(v - original[i]!)).toBeLessThan(1e-4);
@@ -110,7 +109,7 @@ describeShared('the track filter of the pipeline', 'golden/tracks/filter', () =>
     expect(result.labels).toEqual(c.sub_object_labels);
     expect(result.dropped).toEqual(c.drop);
     expect(result.kept).toHaveLength(c.kept);
-    const weights = frameMajor(numbers(meta.get('trust_weights')!), c.tracks, c.frames, 1);
+    const weights = frameMajor(numbers(meta.get('trust_weights')), c.tracks, c.frames, 1);
     result.weights.forEach((w, i) => {
       if (!(Math.abs(w - weights[i]!) < c.tolerance_weights))
         throw new Error(`weight ${i}: ${w} against ${weights[i]!}`);
@@ -141,13 +140,13 @@ describeShared('the track filter of the pipeline', 'golden/tracks/filter', () =>
     const all = pointMotion(
       c.frames,
       c.tracks,
-      frameMajor(numbers(meta.get('P_original')!), c.tracks, c.frames, 3),
-      frameMajor(numbers(meta.get('visibility_all')!), c.tracks, c.frames, 1),
+      frameMajor(numbers(meta.get('P_original')), c.tracks, c.frames, 3),
+      frameMajor(numbers(meta.get('visibility_all')), c.tracks, c.frames, 1),
     );
-    const keep = numbers(meta.get('keep_mask')!);
+    const keep = numbers(meta.get('keep_mask'));
     const kept = Array.from({ length: c.tracks }, (_, n) => n).filter((n) => keep[n]);
     const motion = selectTracks(all, kept);
-    const w = frameMajor(numbers(meta.get('trust_weights')!), c.tracks, c.frames, 1);
+    const w = frameMajor(numbers(meta.get('trust_weights')), c.tracks, c.frames, 1);
     const weights = Float64Array.from(
       { length: c.frames * kept.length },
       (_, i) => w[Math.floor(i / kept.length) * c.tracks + kept[i % kept.length]!]!,
@@ -184,8 +183,8 @@ describeShared('lifting of 2-D tracks', 'golden/tracks/lifting', () => {
         {
           frames: c.frames,
           count: c.tracks,
-          pixels: numbers(tracks.get('tracks')!),
-          visible: numbers(tracks.get('visibility')!),
+          pixels: numbers(tracks.get('tracks')),
+          visible: numbers(tracks.get('visibility')),
           width: trackWidth,
           height: trackHeight,
         },
@@ -197,8 +196,8 @@ describeShared('lifting of 2-D tracks', 'golden/tracks/lifting', () => {
               ? (numbers(depth) as Float32Array).subarray(t * width * height, (t + 1) * width * height)
               : null,
         },
-        numbers(npz(folder, 'intrinsics.npz').get('data')!),
-        numbers(npz(folder, 'pose.npz').get('data')!),
+        numbers(npz(folder, 'intrinsics.npz').get('data')),
+        numbers(npz(folder, 'pose.npz').get('data')),
       );
       const points = frameMajor(numbers(npy(folder, 'expected_points_3d.npy')), c.tracks, c.frames, 3);
       const visible = frameMajor(numbers(npy(folder, 'expected_visibility.npy')), c.tracks, c.frames, 1);
@@ -216,17 +215,17 @@ describeShared('clips of moving objects', 'golden/tracks/clips/expected.json', (
   const golden = sharedJson<any>('golden/tracks/clips/expected.json');
   it.each(Object.entries<any>(golden.cases))('%s', (name, c) => {
     const tracks = npz('golden/tracks/clips', `${name}_3d.npz`);
-    const [count, frames] = tracks.get('points_3d')!.shape as [number, number];
+    const [count, frames] = tracks.get('points_3d').shape as [number, number];
     const motion = pointMotion(
       frames,
       count,
-      frameMajor(numbers(tracks.get('points_3d')!), count, frames, 3),
-      frameMajor(numbers(tracks.get('visibility')!), count, frames, 1),
+      frameMajor(numbers(tracks.get('points_3d')), count, frames, 3),
+      frameMajor(numbers(tracks.get('visibility')), count, frames, 1),
     );
     // The meta file describes all tracks, the tracks file only those that were kept.
     const meta = c.has_meta ? npz('golden/tracks/clips', `${name}_filter_meta.npz`) : null;
     const labels = meta
-      ? Array.from(numbers(meta.get('sub_object_labels')!), Number).filter((_, n) => numbers(meta.get('keep_mask')!)[n])
+      ? Array.from(numbers(meta.get('sub_object_labels')), Number).filter((_, n) => numbers(meta.get('keep_mask'))[n])
       : null;
     const p = c.parameters;
     const segments = clipSegments(motion, labels, {
