@@ -118,6 +118,7 @@ export default tseslint.config(
             'scripts/*.js',
             'test/inference/*.js',
             'test/ros/*.js',
+            'test/runs/*.js',
             'test/threads/*.js',
           ],
         },
