@@ -13,8 +13,8 @@ import { promisify } from 'node:util';
 const execute = promisify(execFile);
 const CHECKOUT = path.resolve(import.meta.dirname, '../..');
 const TSC = path.join(CHECKOUT, 'node_modules/typescript/bin/tsc');
-/** Bytes. Today 3.6 MB, of which 3.2 MB are the demo recording. */
-const LARGEST_TARBALL = 5e6;
+/** Bytes. Today 24 MB, of which 20 MB are the nano models and 3.2 MB the demo recording. */
+const LARGEST_TARBALL = 26e6;
 
 let folder: string;
 let installed: string;
