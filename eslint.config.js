@@ -154,7 +154,15 @@ export default tseslint.config(
     },
   },
   {
-    files: ['*.js', 'bin/*.js', 'scripts/*.js', 'test/inference/*.js', 'test/ros/*.js', 'test/threads/*.js'],
+    files: [
+      '*.js',
+      'bin/*.js',
+      'scripts/*.js',
+      'test/inference/*.js',
+      'test/ros/*.js',
+      'test/runs/*.js',
+      'test/threads/*.js',
+    ],
     extends: [tseslint.configs.disableTypeChecked],
     languageOptions: { globals: { process: 'readonly', URL: 'readonly', setTimeout: 'readonly' } },
   },

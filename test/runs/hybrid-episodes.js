@@ -108,7 +108,6 @@ for (let seed = first; seed < first + count; seed++) {
     },
   });
   const { success, failure, stops, limited } = result;
-  console.log(
-    JSON.stringify({ seed, success, failure, stops, limited, queries: network.queries, shares: shares(arm, commands) }),
-  );
+  const line = { seed, success, failure, stops, limited, queries: network.queries, shares: shares(arm, commands) };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
 }
