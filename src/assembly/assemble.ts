@@ -86,6 +86,7 @@ async function assembleInto(
         topic: config.topics.agreement,
         tool: FRANKA_HAND_TCP,
         gateM: config.execution.gate_m,
+        isHolding: () => held.since !== null,
       })
     : null;
   if (agreement)
@@ -210,6 +211,7 @@ function executionOptions(
     dryRun: execution.dry_run,
     latencyS,
     ...(chunkDelayS && { simulatedLatencyS: () => chunkDelayS(latencyS) }),
+    isRecorded: !world.isCommanded,
     // A recorded arm follows the recorded commands, not these.
     maxTrackingErrorRad: world.isCommanded ? watchdog.tracking_rad : Number.POSITIVE_INFINITY,
     cameras: planner.cameras,

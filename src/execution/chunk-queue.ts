@@ -80,7 +80,7 @@ export class ChunkQueue {
 
   /**
    * Takes a chunk, which replaces the one before it.
-   * @returns why it was not taken: it is for another task, it is older than the current one, or all its steps are over.
+   * @returns why it was not taken: it is for another task, it is not newer than the current one, or all its steps are over.
    */
   offer(chunk: ActionChunk, now: Nanoseconds): 'taken' | 'other-task' | 'older' | 'late' {
     if (this.#instruction !== null && chunk.instruction !== this.#instruction) return 'other-task';
@@ -90,6 +90,10 @@ export class ChunkQueue {
         this.#counts.late++;
         return 'late';
       }
+    }
+    // The same one again would be executed twice.
+    if (this.#current?.stamp === chunk.stamp) return 'older';
+    if (this.#options.mode === 'asynchronous') {
       if (this.#current) {
         const left = this.#current.steps.length - elapsedSteps(this.#current, now);
         this.#slack.push(left * this.#current.stepS);

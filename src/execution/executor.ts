@@ -90,9 +90,10 @@ export class Executor {
 
   /**
    * Begins anew from where the arm is measured; nothing of an earlier run is left.
-   * @param faults what the watchdogs have to say. @throws InputError `executor.active`, `executor.fault`, `limiter.measured`, `limiter.outside`.
+   * @param faults what forbids it. @param isHolding something is in the gripper, which is not to be dropped.
+   * @throws InputError `executor.active`, `executor.fault`, `limiter.measured`, `limiter.outside`.
    */
-  start(now: Nanoseconds, measured: readonly number[] | null, faults: readonly Fault[]): void {
+  start(now: Nanoseconds, measured: readonly number[] | null, faults: readonly Fault[], isHolding = false): void {
     if (this.#phase === 'active' || this.#phase === 'stopping') {
       throw new InputError({
         code: 'executor.active',
@@ -110,7 +111,7 @@ export class Executor {
     }
     this.#state = standingAt(this.#options.limits, measured);
     this.#options.queue.clear();
-    this.#options.gripper.reset();
+    this.#options.gripper.reset(isHolding);
     this.#lastAt = now - BigInt(Math.round(this.#options.limits.options.periodS * 1e9));
     this.#startedAt = now;
     this.#phase = 'active';

@@ -12,6 +12,8 @@ export interface AgreementOptions {
   readonly tool: Transform;
   /** Chunks further than this from the forecast, on average, are not executed, metres; null publishes only. */
   readonly gateM: number | null;
+  /** Whether the gripper holds the object that is forecast. */
+  readonly isHolding: () => boolean;
 }
 
 export interface AgreementFigures {
@@ -42,15 +44,26 @@ export class AgreementMonitor {
     this.#path = carriedPath(forecast, joints, cameraInBase, this.#options.tool);
   }
 
-  /** Null where there is no forecast of the time. @throws InputError `agreement.gate` for a chunk that is not to be executed. */
+  /**
+   * Null where there is no forecast of the time. With a gate, a chunk that nothing can be said of is not executed while the object is held.
+   * @throws InputError `agreement.gate`, `agreement.unknown` for a chunk that is not to be executed.
+   */
   compare(chunk: ActionChunk): Agreement | null {
     const agreement = this.#path && agreementOf(chunk, this.#path, this.#options.tool);
-    if (!agreement) return null;
+    const { gateM, isHolding } = this.#options;
+    if (!agreement || !Number.isFinite(agreement.meanM)) {
+      if (gateM === null || !isHolding()) return null;
+      this.#refused++;
+      throw new InputError({
+        code: 'agreement.unknown',
+        message: 'the object is held, and no valid forecast of this time tells where it should go',
+        remedy: 'the chunk is not executed; look at the forecasts, or switch the gate off',
+      });
+    }
     this.#publisher.publish({ data: agreement.meanM });
     this.#count++;
     this.#sum += agreement.meanM;
     this.#most = Math.max(this.#most, agreement.maxM);
-    const { gateM } = this.#options;
     if (gateM !== null && agreement.meanM > gateM) {
       this.#refused++;
       throw new InputError({

@@ -17,8 +17,9 @@ import {
   type Phase,
   type Stop,
 } from '../execution/executor.js';
-import { GripperSwitch, testGripper, type GripperOptions } from '../execution/gripper.js';
+import { GripperSwitch, isHolding, testGripper, type GripperOptions } from '../execution/gripper.js';
 import { prepareLimits, type LimiterOptions } from '../execution/limiter.js';
+import { startFault } from '../execution/start-conditions.js';
 import { SynchronousSlots } from '../execution/synchronous-slots.js';
 import { Watchdogs, type Fault, type WatchedStream } from '../execution/watchdogs.js';
 import { OUTPUT_TYPES, type NodeTopics } from './topics.js';
@@ -37,6 +38,8 @@ export interface ExecutionOptions {
   readonly latencyS: number;
   /** Of a replay, whose clock stands still while models compute: seconds after its observation that a chunk is taken to come. */
   readonly simulatedLatencyS?: () => number;
+  /** The arm follows recorded commands, not these: it may move when this starts. */
+  readonly isRecorded?: boolean;
   /** Cameras that the plans come from. */
   readonly cameras: readonly string[];
   readonly maxAgeS: WatchLimits;
@@ -89,14 +92,20 @@ export class ExecutionStage {
   #dryRun: boolean;
   #joints: JointPositions | null = null;
   #gripperWidthM: number | null = null;
+  /** The width that the gripper was last sent, metres; null where none was. */
+  #gripperSentM: number | null = null;
+  /** As last heard; null where nothing was. */
+  #mode: string | null = null;
   #testing = false;
+  /** Why the test of the gripper that runs is to end; null while it may go on. */
+  #testInterrupted: string | null = null;
   #startedAt: Nanoseconds = 0n;
   /** When the last command was made; null before the first since a start. */
   #lastTick: Nanoseconds | null = null;
   /** Since a chunk was late, and until it comes, every slot gets a command. */
   #isHolding = false;
-  /** A chunk is on its way. */
-  #coming = false;
+  /** The chunk that is on its way; null while none is. */
+  #coming: ActionChunk | null = null;
   #gripperMoves = 0;
 
   /** @throws ConfigurationError `limiter.options`, `queue.options`. */
@@ -155,16 +164,34 @@ export class ExecutionStage {
       });
     }
     const now = this.#bus.clock.now();
+    const { movingModes } = this.#options;
+    const condition = this.#options.isRecorded
+      ? null
+      : startFault({ now, joints: this.#joints, mode: this.#mode, movingModes });
+    // A plan is not waited for before there is a start.
+    const faults = this.#watchdogs.faults(now, ['chunk']);
+    this.#executor.start(
+      now,
+      this.#joints?.positions ?? null,
+      condition ? [...faults, condition] : faults,
+      this.keepsGripperShut,
+    );
     this.#watchdogs.saw('chunk', now);
-    this.#executor.start(now, this.#joints?.positions ?? null, this.#watchdogs.faults(now));
+    this.#slots.clear();
     this.#startedAt = now;
     this.#lastTick = null;
     this.#isHolding = false;
-    this.#coming = false;
+    this.#coming = null;
     this.#starts.next();
   }
 
+  /** Whether something is held that a start will not let go of before its plan has closed the gripper. */
+  get keepsGripperShut(): boolean {
+    return isHolding(this.#gripperSentM, this.#gripperWidthM, this.#options.gripper.convention);
+  }
+
   stop(fault: Fault): void {
+    if (this.#testing) this.#testInterrupted ??= fault.message;
     this.#executor.stop(this.#bus.clock.now(), fault);
     this.#slots.clear();
   }
@@ -187,23 +214,24 @@ export class ExecutionStage {
       this.#take(chunk);
       return;
     }
-    this.#coming = true;
+    this.#coming = chunk;
     this.#bus.clock
       .sleepUntil(due)
       .then(() => {
-        if (this.#coming && chunk.stamp >= this.#startedAt) this.#take(chunk);
+        if (this.#coming === chunk) this.#take(chunk);
       })
       // The clock was closed: nothing comes any more.
       .catch(() => undefined)
       .finally(() => {
-        this.#coming = false;
+        // Another one may have been promised meanwhile.
+        if (this.#coming === chunk) this.#coming = null;
       });
   }
 
   /** Another task, also in the middle of a chunk: what was planned for the one before is dropped. */
   setInstruction(instruction: string): void {
     this.#queue.setInstruction(instruction);
-    this.#coming = false;
+    this.#coming = null;
     this.#slots.clear();
   }
 
@@ -230,6 +258,7 @@ export class ExecutionStage {
   setDryRun(dryRun: boolean): { readonly success: boolean; readonly message: string } {
     if (this.phase === 'active' || this.phase === 'stopping') return { success: false, message: 'stop first' };
     this.#dryRun = dryRun;
+    if (dryRun && this.#testing) this.#testInterrupted ??= 'this is a dry run now';
     return {
       success: true,
       message: dryRun ? 'commands are only shown' : 'commands will be sent after the next start',
@@ -322,7 +351,12 @@ export class ExecutionStage {
     });
     if (command.gripperWidthM === null) return;
     this.#gripperMoves++;
-    if (!this.#dryRun) this.#gripper.publish({ data: command.gripperWidthM });
+    if (!this.#dryRun) this.#sendGripper(command.gripperWidthM);
+  }
+
+  #sendGripper(widthM: number): void {
+    this.#gripperSentM = widthM;
+    this.#gripper.publish({ data: widthM });
   }
 
   #jumped(by: Nanoseconds): void {
@@ -334,10 +368,11 @@ export class ExecutionStage {
     });
     this.#watchdogs.clear();
     this.#joints = null;
-    this.#coming = false;
+    this.#coming = null;
   }
 
   #robotMode(mode: string): void {
+    this.#mode = mode;
     if (this.#options.movingModes.includes(mode)) return;
     this.stop({
       code: 'robot.mode',
@@ -347,18 +382,26 @@ export class ExecutionStage {
     });
   }
 
+  #whyNoGripperTest(): string | null {
+    if (this.#dryRun) return 'this is a dry run';
+    if (this.#testing) return 'it is being tested already';
+    if (this.phase === 'active' || this.phase === 'stopping') return 'the arm moves';
+    const isDisabled = this.#mode !== null && !this.#options.movingModes.includes(this.#mode);
+    return isDisabled ? `the robot is in mode "${this.#mode}"` : null;
+  }
+
   /** Opens, closes and opens the gripper while the arm stands, and is sent nothing. */
   async #testGripper(): Promise<{ success: boolean; message: string }> {
-    if (this.phase === 'active' || this.phase === 'stopping' || this.#dryRun || this.#testing) {
-      const why = this.#dryRun ? 'this is a dry run' : this.#testing ? 'it is being tested already' : 'the arm moves';
-      return { success: false, message: `the gripper is not tested: ${why}` };
-    }
+    const why = this.#whyNoGripperTest();
+    if (why !== null) return { success: false, message: `the gripper is not tested: ${why}` };
     this.#testing = true;
+    this.#testInterrupted = null;
     try {
       const steps = await testGripper({
-        send: (data) => {
-          this.#gripper.publish({ data });
+        send: (widthM) => {
+          this.#sendGripper(widthM);
         },
+        interrupted: () => this.#testInterrupted,
         measured: () => this.#gripperWidthM,
         sleep: (seconds) => this.#bus.clock.sleepUntil(this.#bus.clock.now() + fromSeconds(seconds)),
         convention: this.#options.gripper.convention,
@@ -393,7 +436,10 @@ export class ExecutionStage {
         'std_srvs/srv/Trigger',
         trigger(() => {
           this.start();
-          return this.#dryRun ? 'active, as a dry run: nothing is sent to the robot' : 'active';
+          if (this.#dryRun) return 'active, as a dry run: nothing is sent to the robot';
+          return this.keepsGripperShut
+            ? 'active; the gripper stays shut until the plan has closed it itself'
+            : 'active';
         }),
       ),
       this.#bus.serve(

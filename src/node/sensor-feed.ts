@@ -89,7 +89,7 @@ export class SensorFeed {
     this.#refusals = refusals;
     this.#latencies = latencies;
     this.#instruction = options.instruction ?? '';
-    this.#arm = new ArmState(options.arm);
+    this.#arm = new ArmState(options.arm, () => bus.clock.now());
     for (const camera of options.cameras) this.#subscribeCamera(camera);
     this.#subscribeRobot();
     this.#subscribeOperator();

@@ -234,6 +234,8 @@ describe('the queue, asynchronously', () => {
     expect(queue.next(at(1))).toBeNull();
     expect(queue.offer(chunkOf(1, sweep(0.01)), at(1))).toBe('other-task');
     expect(queue.offer(chunkOf(1, sweep(0.01), 'come'), at(1))).toBe('taken');
+    // The same one again would be executed twice.
+    expect(queue.offer(chunkOf(1, sweep(0.01), 'come'), at(1))).toBe('older');
     expect(queue.offer(chunkOf(0, sweep(0.01), 'come'), at(1))).toBe('older');
   });
   it('refuses options and latencies that cannot work', () => {
@@ -264,6 +266,7 @@ describe('the gripper', () => {
       send: (asked) => (width = follow(asked)),
       measured: () => width,
       sleep: () => Promise.resolve(),
+      interrupted: () => null,
       convention: ROBOTIQ_2F85,
       timeoutS: 1,
     });
@@ -290,7 +293,8 @@ describe('watchdogs', () => {
     expect(codes(100.1)).toEqual(['stale.joints']);
     dogs.saw('joints', fromSeconds(90));
     expect(codes(100.3)).toEqual(['stale.joints']);
-    dogs.saw('joints', fromSeconds(110));
+    // By more than two clocks may differ (0.1 s), though by less than the age that is allowed (0.2 s).
+    dogs.saw('joints', fromSeconds(100.45));
     expect(codes(100.3)).toEqual(['ahead.joints']);
     dogs.clear();
     expect(codes(100.3)).toEqual(['missing.joints']);

@@ -20,7 +20,7 @@ let sent: JointTrajectory[];
 let shown: JointTrajectory[];
 let widths: number[];
 
-function makeStage(mode: QueueOptions['mode']): ExecutionStage {
+function makeStage(mode: QueueOptions['mode'], simulatedLatencyS?: () => number): ExecutionStage {
   return new ExecutionStage(bus, {
     arm: fr3,
     limiter: { periodS: STEP_S },
@@ -28,6 +28,7 @@ function makeStage(mode: QueueOptions['mode']): ExecutionStage {
     gripper: { convention: ROBOTIQ_2F85 },
     dryRun: true,
     latencyS: 0,
+    ...(simulatedLatencyS && { simulatedLatencyS }),
     cameras: [],
     maxAgeS: { images: 0.5, joints: 0.3, transforms: null, chunk: 2, samePicture: 2 },
     movingModes: ['move'],
@@ -200,5 +201,143 @@ describe('waiting for a chunk in synchronous mode', () => {
     expect(
       Math.max(...sent.map(({ points }) => toSeconds(fromTimeMessage(points[0]!.time_from_start)))),
     ).toBeGreaterThan(1.5 * STEP_S);
+  });
+});
+
+describe('a start that is refused', () => {
+  const seen = (velocity: number, ageS = 0): void => {
+    const stamp = clock.now() - fromSeconds(ageS);
+    stage.sawJoints({ stamp, names, positions: HOME, velocities: HOME.map((_, j) => (j === 2 ? velocity : 0)) });
+  };
+  it('names a moving arm, old joint states, and a mode that was heard before', async () => {
+    seen(0.05);
+    expect(await call(DEFAULT_TOPICS.start)).toMatchObject({
+      success: false,
+      message: expect.stringMatching(/joint 3 moves by 0\.050 rad\/s/),
+    });
+    // Younger than the 0.3 s of the watchdog, and still older than two messages at 15 Hz.
+    seen(0, 0.29);
+    expect(await call(DEFAULT_TOPICS.start)).toMatchObject({
+      success: false,
+      message: expect.stringMatching(/joint states are 0\.29 s old/),
+    });
+    seen(0);
+    const mode = bus.advertise(DEFAULT_TOPICS.robot_mode, 'std_msgs/msg/String');
+    mode.publish({ data: 'reflex' });
+    expect(await call(DEFAULT_TOPICS.start)).toMatchObject({
+      success: false,
+      message: expect.stringMatching(/in mode "reflex"/),
+    });
+    expect(stage.phase).toBe('idle');
+    mode.publish({ data: 'move' });
+    expect(await call(DEFAULT_TOPICS.start)).toMatchObject({ success: true });
+  });
+  it('does not make the plan of a running arm look fresh', async () => {
+    advance(1);
+    await call(DEFAULT_TOPICS.start);
+    const wait = async (seconds: number): Promise<void> => {
+      for (let passed = 0; passed < seconds; passed += STEP_S) {
+        clock.advanceTo(clock.now() + fromSeconds(STEP_S));
+        seen(0);
+        if (stage.phase !== 'active') return;
+        expect(await call(DEFAULT_TOPICS.start)).toMatchObject({ success: false });
+      }
+    };
+    await wait(2.3);
+    expect(stage.status().lastStop).toMatchObject({ code: 'stale.chunk' });
+  });
+});
+
+describe('an object in the gripper', () => {
+  const plan = async (ticks: number, gripper: number): Promise<void> => {
+    advance(ticks, gripper);
+    await Promise.resolve();
+  };
+  it('is not dropped by a start after a stop, until the plan has closed the gripper itself', async () => {
+    await dryRun(false);
+    advance(1);
+    await call(DEFAULT_TOPICS.start);
+    await plan(6, 255);
+    expect(widths).toEqual([0]);
+    // It stands at 30 mm, and was sent to 0: something is in between.
+    stage.sawGripper(stateOfWidth(0.03, ROBOTIQ_2F85));
+    await call(DEFAULT_TOPICS.stop);
+    await plan(10, 0);
+    expect(await call(DEFAULT_TOPICS.start)).toMatchObject({ message: expect.stringMatching(/stays shut/) });
+    await plan(10, 0);
+    expect(widths).toEqual([0]);
+    await plan(20, 255);
+    await plan(20, 0);
+    expect(widths).toEqual([0, 0, 0.085]);
+  });
+});
+
+describe('the end of a test of the gripper', () => {
+  const passes = async (): Promise<void> => {
+    for (let i = 0; i < 3; i++) {
+      clock.advanceTo(clock.now() + fromSeconds(0.1));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  it.each([
+    ['a stop', (): unknown => call(DEFAULT_TOPICS.stop), /somebody asked for a stop/],
+    ['a dry run', (): unknown => dryRun(true), /this is a dry run now/],
+    [
+      'a reflex',
+      (): unknown => {
+        bus.advertise(DEFAULT_TOPICS.robot_mode, 'std_msgs/msg/String').publish({ data: 'reflex' });
+        return null;
+      },
+      /in mode "reflex"/,
+    ],
+  ])('comes with %s: nothing more is sent', async (_, interrupt, why) => {
+    await dryRun(false);
+    const answer = call(DEFAULT_TOPICS.gripper_test);
+    await passes();
+    expect(widths).toEqual([0.085]);
+    await interrupt();
+    stage.sawGripper(stateOfWidth(0.085, ROBOTIQ_2F85));
+    await passes();
+    expect(await answer).toMatchObject({ success: false, message: expect.stringMatching(why) });
+    expect(widths).toEqual([0.085]);
+  });
+  it('is not begun by a robot in a reflex', async () => {
+    await dryRun(false);
+    bus.advertise(DEFAULT_TOPICS.robot_mode, 'std_msgs/msg/String').publish({ data: 'reflex' });
+    expect(await call(DEFAULT_TOPICS.gripper_test)).toMatchObject({
+      success: false,
+      message: expect.stringMatching(/in mode "reflex"/),
+    });
+    expect(widths).toEqual([]);
+  });
+});
+
+describe('a chunk that is on its way', () => {
+  it('is still waited for when one that was given up comes', async () => {
+    stage.close();
+    let latencyS = 0.2;
+    stage = makeStage('asynchronous', () => latencyS);
+    const pass = async (): Promise<void> => {
+      clock.advanceTo(clock.now() + fromSeconds(STEP_S));
+      stage.sawJoints({ stamp: clock.now(), names, positions: HOME, velocities: null });
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    const promise = (instruction: string): void => {
+      const steps = Array.from({ length: 16 }, () => [...HOME, 0]);
+      stage.offer({ planner: 'test', stamp: clock.now(), stepS: STEP_S, instruction, steps });
+    };
+    await pass();
+    await call(DEFAULT_TOPICS.start);
+    promise('');
+    expect(stage.wantsChunk()).toBe(false);
+    stage.setInstruction('another task');
+    latencyS = 0.8;
+    promise('another task');
+    // 0.47 s: the first would have come, the second is still under way.
+    for (let slot = 0; slot < 7; slot++) await pass();
+    expect(stage.wantsChunk()).toBe(false);
+    expect(stage.figures().queue.chunks).toBe(0);
+    for (let slot = 0; slot < 7; slot++) await pass();
+    expect(stage.figures().queue.chunks).toBe(1);
   });
 });
