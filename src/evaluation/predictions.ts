@@ -10,7 +10,9 @@ import {
   type ScoredPrediction,
 } from './metrics.js';
 
-const vector = z.tuple([z.number(), z.number(), z.number()]);
+/** Points that nobody saw are NaN in some files; they are not scored. */
+const coordinate = z.union([z.number(), z.nan(), z.literal([Infinity, -Infinity])]);
+const vector = z.tuple([coordinate, coordinate, coordinate]);
 const rowSchema = z.object({
   example_id: z.string().optional(),
   video: z.union([z.string(), z.number()]).optional(),

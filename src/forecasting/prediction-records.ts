@@ -53,16 +53,34 @@ export function parsePredictionRecords(jsonl: string): readonly PredictionRecord
   });
 }
 
-/** JSON values by line; blank lines are skipped. @throws InputError `predictions.row`. */
+/** JSON values by line, as Python's json reads them: NaN and Infinity are numbers, a byte order mark and blank lines are skipped. @throws InputError `predictions.row`. */
 export function readRows(jsonl: string): readonly { readonly line: number; readonly value: unknown }[] {
-  return jsonl.split('\n').flatMap((text, i) => {
-    if (text.trim() === '') return [];
-    try {
-      return [{ line: i + 1, value: JSON.parse(text) as unknown }];
-    } catch (cause) {
-      throw rowError(i + 1, cause instanceof Error ? cause.message : String(cause), cause);
-    }
-  });
+  return jsonl
+    .replace(/^\ufeff/, '')
+    .split('\n')
+    .flatMap((text, i) => {
+      if (text.trim() === '') return [];
+      try {
+        return [{ line: i + 1, value: parseRow(text) }];
+      } catch (cause) {
+        throw rowError(i + 1, cause instanceof Error ? cause.message : String(cause), cause);
+      }
+    });
+}
+
+/** A text, or one of the numbers that Python's json writes and JSON does not know. */
+const TEXT_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g;
+/** Stands for such a number while the row is parsed; no text of a prediction begins so. */
+const MARK = '\u0000number ';
+
+function parseRow(text: string): unknown {
+  if (!/NaN|Infinity/.test(text)) return JSON.parse(text) as unknown;
+  const marked = text.replace(TEXT_OR_NUMBER, (token) =>
+    token.startsWith('"') ? token : JSON.stringify(MARK + token),
+  );
+  return JSON.parse(marked, (_, value: unknown) =>
+    typeof value === 'string' && value.startsWith(MARK) ? Number(value.slice(MARK.length)) : value,
+  ) as unknown;
 }
 
 function rowError(line: number, why: string, cause?: unknown): InputError {

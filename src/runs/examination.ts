@@ -3,6 +3,7 @@ import { forecastCamera, resolveCameras } from '../assembly/cameras.js';
 import type { NodeConfig } from '../assembly/config/node-config.js';
 import { MemoryBus } from '../bus/memory/memory-bus.js';
 import { VirtualClock } from '../bus/memory/virtual-clock.js';
+import type { CompressedImage, Image, MessageType, MessageTypes } from '../bus/messages.js';
 import { PlannerError } from '../core/errors.js';
 import type { CameraFrame } from '../core/observation.js';
 import { MODEL_STEP_S, type Nanoseconds } from '../core/time.js';
@@ -10,11 +11,14 @@ import { loadArm } from '../files/arm-file.js';
 import { TfBuffer } from '../geometry/tf-buffer.js';
 import type { CameraTopics } from '../node/camera-topics.js';
 import { Latencies } from '../node/latencies.js';
+import { pictureName } from '../node/picture-name.js';
 import { RefusalCounter } from '../node/refusals.js';
 import { SensorFeed, type SensorListener } from '../node/sensor-feed.js';
 import { topicFindings } from '../node/topic-findings.js';
 import { play, type PlayOptions } from '../recordings/player.js';
 import { ProblemLog, type Recording, type RecordingProblem } from '../recordings/recording.js';
+import { checkColorImage, decodeCompressedColor } from '../sensing/color-image.js';
+import { checkDepthImage, decodeCompressedDepth } from '../sensing/depth-image.js';
 import { messageOf } from '../sensing/message-of.js';
 import { recordedTopics, withRecordedTask } from './recording-world.js';
 
@@ -65,6 +69,7 @@ export async function examine(
     new Latencies(),
   );
   const heard = heardTopics(config, cameras);
+  const heardPictures = new Set([...heard].map((topic) => pictureName(topic).base));
   const topics = new Map<string, TopicTimes>();
   try {
     await play(recording, bus, {
@@ -75,7 +80,9 @@ export async function examine(
         topics.set(topic, { count: (known?.count ?? 0) + 1, first: known?.first ?? logTime, last: logTime });
         if (heard.has(topic)) return;
         try {
-          messageOf(topic, type, content);
+          const message = messageOf(topic, type, content);
+          // Another transport of a picture that is heard says nothing that is used.
+          if (!heardPictures.has(pictureName(topic).base)) pictures.add(message, type);
         } catch (error) {
           refusals.add('sensing', error);
         }
@@ -142,7 +149,7 @@ function heardTopics({ topics }: NodeConfig, cameras: readonly CameraTopics[]): 
 class Pictures implements SensorListener {
   readonly frames = new Set<string>();
   readonly #refusals: RefusalCounter;
-  #waiting: CameraFrame[] = [];
+  #waiting: (() => Promise<unknown>)[] = [];
 
   constructor(refusals: RefusalCounter) {
     this.#refusals = refusals;
@@ -150,7 +157,20 @@ class Pictures implements SensorListener {
 
   frame(frame: CameraFrame): void {
     this.frames.add(frame.frameId);
-    this.#waiting.push(frame);
+    this.#waiting.push(frame.color, ...(frame.depth ? [frame.depth] : []));
+  }
+
+  /** A message of no camera: if it is a picture, it is decoded all the same. */
+  add(message: MessageTypes[MessageType], type: MessageType): void {
+    if (type === 'sensor_msgs/msg/CompressedImage') {
+      const image = message as CompressedImage;
+      const isDepth = /compressedDepth|^(16UC1|32FC1)/.test(image.format);
+      this.#waiting.push(() => (isDepth ? decodeCompressedDepth(image) : decodeCompressedColor(image)));
+    } else if (type === 'sensor_msgs/msg/Image') {
+      const image = message as Image;
+      if (['16UC1', '32FC1', 'mono16'].includes(image.encoding)) checkDepthImage(image);
+      else checkColorImage(image);
+    }
   }
 
   /** A promise while there are pictures that wait for it. */
@@ -159,15 +179,13 @@ class Pictures implements SensorListener {
   }
 
   async #decodeAll(): Promise<void> {
-    const frames = this.#waiting;
+    const waiting = this.#waiting;
     this.#waiting = [];
-    for (const { color, depth } of frames) {
-      for (const picture of [color, depth]) {
-        try {
-          await picture?.();
-        } catch (error) {
-          this.#refusals.add('sensing', error);
-        }
+    for (const picture of waiting) {
+      try {
+        await picture();
+      } catch (error) {
+        this.#refusals.add('sensing', error);
       }
     }
   }
