@@ -4,8 +4,8 @@ import path from 'node:path';
 import { stringify } from 'yaml';
 import { ConfigurationError, InputError } from '../core/errors.js';
 import { BUNDLE_FILE, BUNDLE_FORMAT, sha256Of, type BundleDescription, type BundleFile } from '../inference/bundle.js';
-import { completeTokenizer, findTokenIds, Tokenizer } from '../inference/tokenizer.js';
-import type { PolicyInput, TokenIds } from '../inference/model-input.js';
+import { completeTokenizer, findGroundingTokens, findTokenIds, Tokenizer } from '../inference/tokenizer.js';
+import type { GroundingTokens, PolicyInput, TokenIds } from '../inference/model-input.js';
 import { outputError, writeAtomically } from '../files/atomic-file.js';
 import { readJsonFile } from '../files/json-file.js';
 import { openCheckpoint, type Checkpoint } from './checkpoint/checkpoint.js';
@@ -31,6 +31,12 @@ export interface BuildOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Ids that layouts and decoding put in. */
+interface SpecialTokens {
+  readonly tokens: TokenIds;
+  readonly groundingTokens?: GroundingTokens;
+}
+
 /** Both MolmoMotion and MolmoBot were trained at 15 steps a second. */
 const STEP_S = 1 / 15;
 
@@ -41,7 +47,7 @@ const STEP_S = 1 / 15;
 export async function buildBundle(options: BuildOptions): Promise<BundleDescription> {
   await checkTarget(options.out);
   const checkpoint = await openCheckpoint(options.checkpoint, options.task);
-  const { tokenizerJson, tokens } = await readTokenizer(checkpoint, options.tokenizer);
+  const { tokenizerJson, ids } = await readTokenizer(checkpoint, options.tokenizer);
   const partial = `${path.resolve(options.out)}.partial`;
   try {
     await rm(partial, { recursive: true, force: true });
@@ -50,7 +56,7 @@ export async function buildBundle(options: BuildOptions): Promise<BundleDescript
     throw outputError(options.out, cause);
   }
   try {
-    const description = await writeBundle(partial, checkpoint, tokenizerJson, tokens, options);
+    const description = await writeBundle(partial, checkpoint, tokenizerJson, ids, options);
     await rm(options.out, { recursive: true, force: true });
     await rename(partial, options.out);
     return description;
@@ -64,11 +70,20 @@ async function writeBundle(
   folder: string,
   checkpoint: Checkpoint,
   tokenizerJson: string,
-  tokens: TokenIds,
+  ids: SpecialTokens,
   options: BuildOptions,
 ): Promise<BundleDescription> {
-  const { architecture, resizeBottleneck, input, prompt, policy, layout } = checkpoint.description;
-  const plan: GraphPlan = { architecture, resizeBottleneck, layout: input, tokens, type: options.type };
+  const { architecture, resizeBottleneck, input, video, prompt, policy, layout } = checkpoint.description;
+  const { tokens, groundingTokens } = ids;
+  const plan: GraphPlan = {
+    architecture,
+    resizeBottleneck,
+    layout: input,
+    video,
+    tokens,
+    groundingTokens,
+    type: options.type,
+  };
   const weights = new BundleWeights();
   await writeAtomically(path.join(folder, GRAPH), buildGraph(plan, checkpoint.tensors, weights, false));
   await writeAtomically(path.join(folder, TRACE_GRAPH), buildGraph(plan, checkpoint.tensors, weights, true));
@@ -97,8 +112,10 @@ async function writeBundle(
     architecture,
     resizeBottleneck,
     input,
+    ...(video && { video }),
     prompt,
     tokens,
+    ...(groundingTokens && { groundingTokens }),
     ...(policy && {
       policy: {
         ...policy,
@@ -152,7 +169,7 @@ async function checkTarget(out: string): Promise<void> {
 async function readTokenizer(
   { folder, description }: Checkpoint,
   given: string | undefined,
-): Promise<{ readonly tokenizerJson: string; readonly tokens: TokenIds }> {
+): Promise<{ readonly tokenizerJson: string; readonly ids: SpecialTokens }> {
   const { identifier, paddedTo } = description.tokenizer;
   const source = given ?? folder;
   const file = path.join(source, TOKENIZER);
@@ -167,7 +184,12 @@ async function readTokenizer(
   // A tokenizer of the Hugging Face layout has the image tokens already.
   const tokenizerJson = paddedTo === null ? json : completeTokenizer(file, json, paddedTo);
   const eos = await endToken(source);
-  return { tokenizerJson, tokens: findTokenIds(file, Tokenizer.parse(file, tokenizerJson), eos, eos) };
+  const tokenizer = Tokenizer.parse(file, tokenizerJson);
+  const ids: SpecialTokens = {
+    tokens: findTokenIds(file, tokenizer, eos, eos),
+    ...(description.architecture.grounding && { groundingTokens: findGroundingTokens(file, tokenizer) }),
+  };
+  return { tokenizerJson, ids };
 }
 
 /** The published code sets BOS to EOS where the tokenizer has none; Qwen's has none. */

@@ -1,11 +1,13 @@
 import type { Architecture } from '../inference/architecture.js';
-import type { ImageLayout, Layout, TokenIds } from '../inference/model-input.js';
+import type { FrameLayout, GroundingTokens, ImageLayout, Layout, TokenIds } from '../inference/model-input.js';
 import type { StoredTensor } from '../tensors/stored-tensor.js';
 import { Algebra } from '../onnx/algebra.js';
 import type { Tensor } from '../onnx/graph.js';
 import { actionExpert } from './parts/action-expert.js';
 import { connectImages } from './parts/connector.js';
 import { greedyAnswer } from './parts/decoding-loop.js';
+import { groundedAnswer } from './parts/grounded-answer.js';
+import { GroundingHead, type GroundingMemory } from './parts/grounding.js';
 import { LanguageModel, type LayerCache } from './parts/language.js';
 import { patchesOfImages, type PixelOptions } from './parts/pixels.js';
 import { trajectoryExpert } from './parts/trajectory-expert.js';
@@ -16,7 +18,11 @@ export interface GraphPlan {
   readonly architecture: Architecture;
   readonly resizeBottleneck: boolean;
   readonly layout: Layout;
+  /** Of a model of still images that takes the frames of a video too. */
+  readonly video?: FrameLayout | undefined;
   readonly tokens: TokenIds;
+  /** Of a model that points with grounding tokens. */
+  readonly groundingTokens?: GroundingTokens | undefined;
   readonly type: BuildType;
 }
 
@@ -26,6 +32,7 @@ interface Prompt {
   readonly caches: readonly LayerCache[];
   /** Tokens, int64 scalar. */
   readonly length: Tensor;
+  readonly grounding: GroundingMemory | null;
 }
 
 /**
@@ -60,9 +67,9 @@ export function buildGraph(
     );
     g.output('trajectory', path, [points, horizon, 3]);
   } else {
-    const maxNewTokens = g.input('max_new_tokens', 'int64', []);
-    const answer = g.within('answer', () => answerTokens(g, language, prompt, maxNewTokens, plan));
-    g.output('tokens', answer, ['steps']);
+    g.within('answer', () => {
+      answer(g, weights, language, prompt, plan);
+    });
   }
   return g.toModel();
 }
@@ -91,32 +98,53 @@ function readPrompt(g: Algebra, weights: Weights, language: LanguageModel, plan:
   const [images, tilings] = imagePorts(g, count, imageLayout);
   const inputIds = g.input('input_ids', 'int64', [1, 'tokens']);
   const tokenPooling = g.input('token_pooling', 'int64', ['image_tokens', 'window']);
-  const patches = patchesOfImages(g, images, tilings, {
-    vision: architecture.vision,
-    resizeBottleneck: plan.resizeBottleneck,
-    layout: imageLayout,
-  });
+  const patches = patchesOfImages(
+    g,
+    images,
+    tilings,
+    {
+      vision: architecture.vision,
+      resizeBottleneck: plan.resizeBottleneck,
+      layout: imageLayout,
+    },
+    plan.video ? g.input('frames', 'uint8', ['frames', 'frame_height', 'frame_width', 3]) : null,
+  );
   const features = g.within('vision', () => visionTransformer(g, weights, architecture.vision, patches));
   const imageFeatures = g.within('connector', () =>
     connectImages(g, weights, architecture.vision, architecture.connector, features, tokenPooling),
   );
   return g.within('language', () => {
     const ids = g.squeeze(inputIds, [0]);
-    const embeddings = language.addImageFeatures(g, language.embed(g, ids), ids, imageFeatures, tokens);
+    const { grounding } = architecture;
+    const looked = grounding?.sharedLowEmbedding
+      ? g.where(g.equal(ids, g.int(tokens.imageLow)), g.int(tokens.imagePatch), ids)
+      : ids;
+    const embeddings = language.addImageFeatures(g, language.embed(g, looked), ids, imageFeatures, tokens);
     g.trace('embeddings', embeddings, ['tokens', architecture.language.width]);
     const { hidden, caches } = language.prompt(g, embeddings, language.promptMask(g, ids, tokens));
     if (g.tracing) g.trace('ln_f', language.finalNorm(g, hidden.at(-1)!), ['tokens', architecture.language.width]);
-    return { hidden, caches, length: g.size(ids, 0) };
+    const seen = { imageFeatures, patchFeatures: features, tokenPooling };
+    const memory = grounding
+      ? new GroundingHead(weights, grounding, architecture).remember(g, hidden.at(-1)!, ids, tokens, seen)
+      : null;
+    return { hidden, caches, length: g.size(ids, 0), grounding: memory };
   });
 }
 
-function answerTokens(
-  g: Algebra,
-  language: LanguageModel,
-  { hidden, caches, length }: Prompt,
-  maxNewTokens: Tensor,
-  { tokens }: GraphPlan,
-): Tensor {
+/** The answer in tokens, and what grounding tokens among them chose. */
+function answer(g: Algebra, weights: Weights, language: LanguageModel, prompt: Prompt, plan: GraphPlan): void {
+  const { hidden, caches, length, grounding: memory } = prompt;
+  const { tokens, groundingTokens, architecture } = plan;
+  const maxNewTokens = g.input('max_new_tokens', 'int64', []);
   const last = g.slice(hidden.at(-1)!, 0, -1, Number.MAX_SAFE_INTEGER);
-  return greedyAnswer(g, language, last, caches, length, maxNewTokens, tokens.eos);
+  const { grounding: rules } = architecture;
+  if (!memory || !rules || !groundingTokens) {
+    g.output('tokens', greedyAnswer(g, language, last, caches, length, maxNewTokens, tokens.eos), ['steps']);
+    return;
+  }
+  const head = new GroundingHead(weights, rules, architecture);
+  const decoding = { language, head, rules, memory, grounding: groundingTokens, eos: tokens.eos };
+  const answer = groundedAnswer(g, decoding, last, caches, length, maxNewTokens);
+  g.output('tokens', answer.tokens, ['steps']);
+  g.output('choices', answer.choices, ['steps']);
 }

@@ -1,6 +1,6 @@
 import { InputError } from '../core/errors.js';
 import type { Architecture } from '../inference/architecture.js';
-import { patchGrid } from '../inference/architecture.js';
+import { LOCATION_CELLS, patchGrid } from '../inference/architecture.js';
 import type { StoredTensor } from '../tensors/stored-tensor.js';
 
 /** Names and shapes of all tensors that a checkpoint of an architecture has, in the native layout. Linear weights are [out, in]. */
@@ -19,6 +19,7 @@ export function expectedTensors(architecture: Architecture): ReadonlyMap<string,
   addVision(architecture, add, linear, norm);
   addActionExpert(architecture, add, linear);
   addTrajectoryExpert(architecture, add, linear);
+  addGrounding(architecture, add, linear);
   return shapes;
 }
 
@@ -45,7 +46,9 @@ function addLanguage({ language: llm }: Architecture, add: Add): void {
   add('transformer.ln_f.weight', llm.width);
   add('transformer.wte.embedding', llm.vocabulary, llm.width);
   if (llm.additionalVocabulary > 0) add('transformer.wte.new_embedding', llm.additionalVocabulary, llm.width);
-  if (!llm.tiedEmbedding) add('transformer.ff_out.weight', llm.vocabulary, llm.width);
+  if (llm.tiedEmbedding) return;
+  add('transformer.ff_out.weight', llm.vocabulary, llm.width);
+  if (llm.predictsAdditional) add('transformer.ff_out.new_weight', llm.additionalVocabulary, llm.width);
 }
 
 function addVision(
@@ -61,23 +64,27 @@ function addVision(
   const root = 'vision_backbone.image_vit';
   add(`${root}.positional_embedding`, rows * columns, vit.width);
   linear(`${root}.patch_embedding`, vit.width, vit.patchSize * vit.patchSize * 3);
-  const attention = (name: string, into: number): void => {
+  const projections = (name: string, into: number): void => {
     linear(`${name}.wq`, q, into);
     linear(`${name}.wk`, kv, into);
     linear(`${name}.wv`, kv, into);
-    linear(`${name}.wo`, vit.width, q);
   };
   for (let j = 0; j < vit.storedBlocks; j++) {
     const block = `${root}.transformer.resblocks.${j}`;
-    attention(`${block}.attention`, vit.width);
+    projections(`${block}.attention`, vit.width);
+    linear(`${block}.attention.wo`, vit.width, q);
     linear(`${block}.feed_forward.w1`, vit.mlpWidth, vit.width);
     linear(`${block}.feed_forward.w2`, vit.width, vit.mlpWidth);
     norm(`${block}.attention_norm`, vit.width);
     norm(`${block}.ffn_norm`, vit.width);
   }
   const tapped = vit.taps.length * vit.width;
-  const pooled = connector.pooling === 'mean' ? tapped : vit.width;
-  if (connector.pooling !== 'mean') attention('vision_backbone.image_pooling_2d', tapped);
+  const mixes = connector.outputProjection ?? true;
+  const pooled = connector.pooling === 'mean' ? tapped : mixes ? vit.width : q;
+  if (connector.pooling !== 'mean') {
+    projections('vision_backbone.image_pooling_2d', tapped);
+    if (mixes) linear('vision_backbone.image_pooling_2d.wo', vit.width, q);
+  }
   const projector = 'vision_backbone.image_projector';
   if (connector.projector === 'linear') add(`${projector}.weight`, language.width, pooled);
   else {
@@ -128,6 +135,19 @@ function addTrajectoryExpert({ trajectoryExpert: expert, language }: Architectur
   for (let b = 0; b < expert.blocks; b++) addExpertBlock(`${root}.blocks.${b}`, width, expert.mlpWidth, linear);
   linear(`${root}.coordinate_decoder.0`, width, width);
   linear(`${root}.coordinate_decoder.2`, 3, width);
+}
+
+function addGrounding({ grounding, language, vision }: Architecture, add: Add, linear: AddLinear): void {
+  if (!grounding) return;
+  const tapped = vision.taps.length * vision.width;
+  add('x_norm.weight', language.width);
+  linear('patch_q', grounding.width, language.width);
+  linear('patch_k', grounding.width, language.width);
+  linear('subpatch_q', grounding.width, language.width);
+  linear('subpatch_k', grounding.width, tapped);
+  linear('subpatch_loc_k', LOCATION_CELLS, language.width);
+  add('add_no_point_class_embed.vector', grounding.width);
+  linear('build_vit_embedding', language.width, tapped);
 }
 
 /** Types of weights that can be computed with. */

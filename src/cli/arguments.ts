@@ -74,6 +74,13 @@ export function pixel(text: string): Pixel {
   return [parts[0]!, parts[1]!];
 }
 
+/** `T,T,...`, seconds. */
+export function times(text: string): readonly number[] {
+  const parts = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (!parts.every(Number.isFinite)) throw new InvalidArgumentError('give numbers, T,T,... in seconds.');
+  return parts;
+}
+
 /** `X,Y`; may be given several times. */
 export function clicks(text: string, earlier: readonly Pixel[] = []): readonly Pixel[] {
   return [...earlier, pixel(text)];

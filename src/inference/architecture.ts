@@ -33,6 +33,8 @@ export const connectorSchema = z.strictObject({
   pooling: z.enum(['attention_meanq', 'attention', 'mean']),
   /** Whether empty slots of a window are left out; otherwise they take part as zeros. */
   maskEmpty: z.boolean(),
+  /** Whether the attention's heads are mixed by a matrix of their own before the projector; they are, where this is left out. */
+  outputProjection: z.boolean().optional(),
   projector: z.enum(['mlp', 'linear']),
   /** Inner width of the `mlp` projector. */
   projectorWidth: count,
@@ -54,10 +56,12 @@ export const languageSchema = z.strictObject({
   qkNorm: z.enum(['head', 'width', 'none']),
   /** Norms behind attention and MLP instead of before them. */
   normAfter: z.boolean(),
-  /** Rows of the base embedding, and logits. */
+  /** Rows of the base embedding. */
   vocabulary: count,
-  /** Rows behind the base embedding, for image tokens and their like; never predicted. */
+  /** Rows behind the base embedding, for image tokens and their like. */
   additionalVocabulary: z.number().int().nonnegative(),
+  /** Whether the additional tokens have logits too (MolmoPoint's grounding tokens are among them); they have none where this is left out. */
+  predictsAdditional: z.boolean().optional(),
   tiedEmbedding: z.boolean(),
   /** Longest sequence, prompt and answer together. */
   maxLength: count,
@@ -109,12 +113,35 @@ export const trajectoryExpertSchema = z.strictObject({
   unitsPerMetre: positive,
 });
 
+/**
+ * MolmoPoint's grounding tokens: a point is an image token (PATCH), one of the patches pooled in it (SUBPATCH), and a cell of nine in that patch
+ * (LOCATION). The two published implementations differ in four places; each is a setting.
+ */
+export const groundingSchema = z.strictObject({
+  /** Of the queries and keys that select image tokens and patches. */
+  width: count,
+  /** Of the rotary angles along the image tokens. */
+  theta: positive,
+  /** `<im_low>` is embedded as `<im_patch>` is (native), instead of by a row of its own. */
+  sharedLowEmbedding: z.boolean(),
+  /** The selected patch is added to the embedding of SUBPATCH (native), instead of taking its place. */
+  addsSubpatch: z.boolean(),
+  /** Image tokens before the last selected one are left out before the best is taken (native); otherwise the best is taken, and then refused. */
+  ordersBeforeChoice: z.boolean(),
+  /** A list of points may not be empty (native). */
+  firstIsPoint: z.boolean(),
+});
+
+/** Cells of a patch, three by three. */
+export const LOCATION_CELLS = 9;
+
 export const architectureSchema = z.strictObject({
   vision: visionSchema,
   connector: connectorSchema,
   language: languageSchema,
   actionExpert: actionExpertSchema.optional(),
   trajectoryExpert: trajectoryExpertSchema.optional(),
+  grounding: groundingSchema.optional(),
 });
 
 export type VisionArchitecture = z.infer<typeof visionSchema>;
@@ -122,7 +149,13 @@ export type ConnectorArchitecture = z.infer<typeof connectorSchema>;
 export type LanguageArchitecture = z.infer<typeof languageSchema>;
 export type ActionExpertArchitecture = z.infer<typeof actionExpertSchema>;
 export type TrajectoryExpertArchitecture = z.infer<typeof trajectoryExpertSchema>;
+export type GroundingArchitecture = z.infer<typeof groundingSchema>;
 export type Architecture = z.infer<typeof architectureSchema>;
+
+/** Scores that the language model gives: one for each token that it can say. */
+export function logitCount({ vocabulary, additionalVocabulary, predictsAdditional }: LanguageArchitecture): number {
+  return vocabulary + (predictsAdditional ? additionalVocabulary : 0);
+}
 
 /** Rows and columns of patches in a crop. */
 export function patchGrid({ cropSize: [height, width], patchSize }: VisionArchitecture): readonly [number, number] {

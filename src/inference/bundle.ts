@@ -7,7 +7,14 @@ import { z } from 'zod';
 import { describeError, InputError } from '../core/errors.js';
 import { installedPath } from '../core/installed-path.js';
 import { architectureSchema } from './architecture.js';
-import { layoutSchema, policyInputSchema, promptSchema, tokenIdsSchema } from './model-input.js';
+import {
+  frameLayoutSchema,
+  groundingTokensSchema,
+  layoutSchema,
+  policyInputSchema,
+  promptSchema,
+  tokenIdsSchema,
+} from './model-input.js';
 import { Tokenizer } from './tokenizer.js';
 
 export const BUNDLE_FILE = 'bundle.yaml';
@@ -29,8 +36,11 @@ export const bundleSchema = z.strictObject({
   architecture: architectureSchema,
   resizeBottleneck: z.boolean(),
   input: layoutSchema,
+  /** How the frames of one video are laid out, of a model that takes still images too. */
+  video: frameLayoutSchema.optional(),
   prompt: promptSchema,
   tokens: tokenIdsSchema,
+  groundingTokens: groundingTokensSchema.optional(),
   policy: policyInputSchema.optional(),
   /** Between two observations, two steps of a chunk, and two steps of a forecast; seconds. */
   stepS: z.number().positive(),

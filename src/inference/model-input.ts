@@ -27,11 +27,13 @@ export const imageLayoutSchema = z.strictObject({
   overlapMargins: z.tuple([z.number().int().nonnegative(), z.number().int().nonnegative()]),
   /** The native code takes a side shorter than the margins as one pixel when it chooses the tiling; the Hugging Face port does not. */
   clampTilingSize: z.boolean(),
+  /** The crop of the whole image is written in `<im_low>` tokens, which cannot be pointed at (MolmoPoint), where tiles follow it. */
+  lowResolutionPatches: z.boolean().optional(),
   /** `sequence` says `Image N`; `views` pairs the two halves of the list as `Image N View 1|2`. */
   labels: z.enum(['sequence', 'views']),
 });
 
-/** Frames of a video (MolmoMotion). */
+/** Frames of a video (MolmoMotion, and the videos of pointing models). */
 export const frameLayoutSchema = z.strictObject({
   kind: z.literal('frames'),
   maxFrames: count,
@@ -61,10 +63,18 @@ export const tokenIdsSchema = z.strictObject({
   frameEnd: z.number().int().nonnegative(),
 });
 
+/** Ids of MolmoPoint's grounding tokens. */
+export const groundingTokensSchema = z.strictObject({
+  patch: z.number().int().nonnegative(),
+  subpatch: z.number().int().nonnegative(),
+  location: z.number().int().nonnegative(),
+});
+
 export type ImageLayout = z.infer<typeof imageLayoutSchema>;
 export type FrameLayout = z.infer<typeof frameLayoutSchema>;
 export type Layout = z.infer<typeof layoutSchema>;
 export type Prompt = z.infer<typeof promptSchema>;
+export type GroundingTokens = z.infer<typeof groundingTokensSchema>;
 export type TokenIds = z.infer<typeof tokenIdsSchema>;
 
 const numbers = z.array(z.number());

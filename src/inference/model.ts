@@ -6,6 +6,7 @@ import { openBundle, verifyBundle, type Bundle } from './bundle.js';
 import { InferenceWorker, type WorkerState } from './inference-worker.js';
 import { checkProvider } from './provider-check.js';
 import { layOutSequence, type Sequence } from './sequence.js';
+import { checkFrames, frameInput, videoLayout } from './video-frames.js';
 import type { SessionSettings, TensorValue, TensorValues } from './worker-messages.js';
 
 export interface ModelOptions extends SessionSettings {
@@ -68,21 +69,30 @@ export class Model {
 
   /**
    * @param text of the chat, laid out; what people worded in it must have been checked. @param extra inputs of the task.
-   * Rejects with InputError `input.*` and the worker's errors.
+   * @param times in seconds make the pictures the frames of one video. Rejects with InputError `input.*` and the worker's errors.
    */
   async run(
     images: readonly RgbImage[],
     text: string,
     extra: (sequence: Sequence) => TensorValues,
     signal?: AbortSignal,
+    times?: readonly number[],
   ): Promise<ModelRun> {
     const start = performance.now();
     const { description, tokenizer } = this.bundle;
-    const { architecture, input, tokens } = description;
+    const { architecture, tokens } = description;
+    const layout = times ? videoLayout(this.bundle.folder, description) : description.input;
+    if (times) checkFrames(images, times);
     // An answer needs room for one token at least.
     const reserve = architecture.actionExpert || architecture.trajectoryExpert ? 0 : 1;
-    const sequence = layOutSequence({ architecture, layout: input, tokens }, tokenizer, images, text, reserve);
-    const inputs = { ...imageInputs(description, images, sequence), ...sequenceInputs(sequence), ...extra(sequence) };
+    const sequence = layOutSequence({ architecture, layout, tokens, times }, tokenizer, images, text, reserve);
+    const asVideo = times !== undefined && description.input.kind === 'images';
+    const inputs = {
+      ...imageInputs(description, asVideo ? [] : images, sequence),
+      ...(description.video && { frames: frameInput(asVideo ? images : []) }),
+      ...sequenceInputs(sequence),
+      ...extra(sequence),
+    };
     const tokenize = performance.now() - start;
     const { outputs, ms } = await this.#worker.run(inputs, signal);
     return { outputs, sequence, timings: { tokenize, run: ms } };

@@ -31,10 +31,11 @@ abstract class ModelNetwork {
     question: string,
     extra: Parameters<Model['run']>[2],
     signal: AbortSignal | undefined,
+    times?: readonly number[],
   ): Promise<ModelRun> {
     const { tokenizer, description } = this.model.bundle;
     tokenizer.refuseSpecialTokens(question);
-    this.#lastRun = await this.model.run(images, chatText(question, description.prompt.style), extra, signal);
+    this.#lastRun = await this.model.run(images, chatText(question, description.prompt.style), extra, signal, times);
     return this.#lastRun;
   }
 }
@@ -98,12 +99,16 @@ export class AnswerModel extends ModelNetwork implements TextModel {
     return input.kind === 'images' ? input.maxImages : input.maxFrames;
   }
 
-  /** The answer is cut where the model's length ends. Rejects with InputError `prompt.*`, `input.*`. */
+  /**
+   * The answer is cut where the model's length ends. @param times in seconds make the pictures the frames of one video.
+   * Rejects with InputError `prompt.*`, `input.*`.
+   */
   async answer(
     images: readonly RgbImage[],
     question: string,
     maxNewTokens: number,
     signal?: AbortSignal,
+    times?: readonly number[],
   ): Promise<{ readonly text: string; readonly tokens: Required<AnswerTokens> }> {
     const { tokenizer, description } = this.model.bundle;
     const { maxLength } = description.architecture.language;
@@ -112,6 +117,7 @@ export class AnswerModel extends ModelNetwork implements TextModel {
       question,
       ({ inputIds }) => ({ max_new_tokens: intValue([Math.min(maxNewTokens, maxLength - inputIds.length)], []) }),
       signal,
+      times,
     );
     const answer = [...(outputs['tokens']!.data as BigInt64Array)].map(Number);
     const text = tokenizer.decode(answer.at(-1) === description.tokens.eos ? answer.slice(0, -1) : answer);

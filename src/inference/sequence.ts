@@ -1,7 +1,8 @@
 import { InputError } from '../core/errors.js';
+import { roundHalfEven } from '../core/rounding.js';
 import { patchGrid, type Architecture } from './architecture.js';
 import type { FrameLayout, ImageLayout, Layout, TokenIds } from './model-input.js';
-import { cropGrid, poolGrid, type PooledGrid } from './pooling.js';
+import { cropGrid, poolGrid, type PatchGrid, type PooledGrid } from './pooling.js';
 import { selectTiling, tileGrid, type Tiling } from './tiling.js';
 import type { Tokenizer } from './tokenizer.js';
 
@@ -22,12 +23,16 @@ export interface Sequence {
   readonly imageOrder: readonly number[];
   /** For each of the model's images, where the layout tiles. */
   readonly tilings: readonly Tiling[];
+  /** For each of the model's images or frames, which patch stands where in what can be pointed at. */
+  readonly grids: readonly PatchGrid[];
 }
 
 export interface SequencePlan {
   readonly architecture: Pick<Architecture, 'vision' | 'language'>;
   readonly layout: Layout;
   readonly tokens: TokenIds;
+  /** Of the frames, seconds; MolmoMotion, for which they are left out, counts frames instead. */
+  readonly times?: readonly number[] | undefined;
 }
 
 /** Where one part of the vision tokens is written. */
@@ -35,6 +40,7 @@ interface Parts {
   readonly ids: number[];
   readonly pooling: number[];
   readonly tilings: Tiling[];
+  readonly grids: PatchGrid[];
   /** Patches of the crops so far. */
   patches: number;
 }
@@ -62,7 +68,7 @@ export function layOutSequence(
           : 'leave pictures out: a surplus is never dropped silently, since it could be the wrist camera',
     });
   }
-  const parts: Parts = { ids: [tokens.bos], pooling: [], tilings: [], patches: 0 };
+  const parts: Parts = { ids: [tokens.bos], pooling: [], tilings: [], grids: [], patches: 0 };
   const isPaired = layout.kind === 'images' && layout.labels === 'views' && images.length > 1;
   const imageOrder = isPaired ? viewOrder(images.length) : images.map((_, i) => i);
   const ordered = imageOrder.map((i) => images[i]!);
@@ -86,12 +92,13 @@ export function layOutSequence(
     window: window[0] * window[1],
     imageOrder,
     tilings: parts.tilings,
+    grids: parts.grids,
   };
 }
 
-/** Timestamps are frame indices: `0.0 `, ` 1.0 `, ` 2.0 `, each a text of its own. */
+/** Timestamps have one decimal: `0.0 `, ` 1.0 `, ` 2.0 `, each a text of its own. */
 function addFrames(
-  { architecture, tokens }: SequencePlan,
+  { architecture, tokens, times }: SequencePlan,
   layout: FrameLayout,
   tokenizer: Tokenizer,
   frames: number,
@@ -101,15 +108,23 @@ function addFrames(
   const each = layout.frameTokens === 'each';
   if (!each) parts.ids.push(tokens.frameStart);
   for (let frame = 0; frame < frames; frame++) {
-    const pooled = poolGrid(cropGrid(rows, columns, parts.patches), layout.pooling);
-    parts.ids.push(...tokenizer.encode(`${frame === 0 ? '' : ' '}${frame.toFixed(1)} `));
+    const grid = cropGrid(rows, columns, parts.patches);
+    parts.grids.push(grid);
+    const pooled = poolGrid(grid, layout.pooling);
+    parts.ids.push(...tokenizer.encode(`${frame === 0 ? '' : ' '}${frameLabel(times?.[frame] ?? frame)} `));
     if (each) parts.ids.push(tokens.frameStart);
-    addGrid(pooled, null, tokens, parts);
+    addGrid(pooled, null, tokens.imagePatch, parts);
     if (each) parts.ids.push(tokens.frameEnd);
     parts.patches += rows * columns;
   }
   if (!each) parts.ids.push(tokens.frameEnd);
   return layout.pooling;
+}
+
+/** Seconds with one decimal as Python writes them: a time halfway between two goes to the even one. */
+export function frameLabel(seconds: number): string {
+  // Only quarters and their odd multiples are halfway in binary; all others are rounded alike by both languages.
+  return Number.isInteger(seconds * 4) ? (roundHalfEven(seconds * 10) / 10).toFixed(1) : seconds.toFixed(1);
 }
 
 /** A single picture has no label. */
@@ -158,18 +173,24 @@ function addImage(
   parts: Parts,
 ): void {
   const [rows, columns] = patchGrid(vision);
-  const whole = poolGrid(cropGrid(rows, columns, parts.patches), pooling);
+  const wholeGrid = cropGrid(rows, columns, parts.patches);
+  const whole = poolGrid(wholeGrid, pooling);
   const tiled = layout.crops === 'overlap-and-resize-c2';
   parts.ids.push(tiled && layout.lowResolutionStart ? tokens.lowResolutionStart : tokens.imageStart);
-  addGrid(whole, layout.columnTokens ? tokens.imageColumn : null, tokens, parts);
+  const wholeToken = tiled && layout.lowResolutionPatches ? tokens.imageLow : tokens.imagePatch;
+  addGrid(whole, layout.columnTokens ? tokens.imageColumn : null, wholeToken, parts);
   parts.ids.push(tokens.imageEnd);
   parts.patches += rows * columns;
-  if (!tiled) return;
+  if (!tiled) {
+    parts.grids.push(wholeGrid);
+    return;
+  }
   const tiling = selectTiling(height, width, maxTiles, vision, layout);
   parts.tilings.push(tiling);
   const grid = tileGrid(tiling, vision, layout.overlapMargins, parts.patches);
+  parts.grids.push(grid);
   parts.ids.push(tokens.imageStart);
-  addGrid(poolGrid(grid, pooling), layout.tileColumnTokens ? tokens.imageColumn : null, tokens, parts);
+  addGrid(poolGrid(grid, pooling), layout.tileColumnTokens ? tokens.imageColumn : null, tokens.imagePatch, parts);
   parts.ids.push(tokens.imageEnd);
   parts.patches += tiling[0] * tiling[1] * rows * columns;
 }
@@ -177,11 +198,11 @@ function addImage(
 function addGrid(
   { rows, columns, windows }: PooledGrid,
   columnToken: number | null,
-  tokens: TokenIds,
+  patchToken: number,
   parts: Parts,
 ): void {
   for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) parts.ids.push(tokens.imagePatch);
+    for (let column = 0; column < columns; column++) parts.ids.push(patchToken);
     if (columnToken !== null) parts.ids.push(columnToken);
   }
   for (const patch of windows) parts.pooling.push(patch);

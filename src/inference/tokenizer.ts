@@ -1,7 +1,7 @@
 import * as hub from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { describeError, InputError } from '../core/errors.js';
-import type { TokenIds } from './model-input.js';
+import type { GroundingTokens, TokenIds } from './model-input.js';
 
 /** Tokens that the Molmo family adds behind the padded base vocabulary, in this order. */
 export const EXTRA_TOKENS = [
@@ -138,15 +138,7 @@ export function completeTokenizer(file: string, json: string, paddedTo: number):
  * @throws InputError `tokenizer.token` naming a token that the vocabulary lacks.
  */
 export function findTokenIds(file: string, tokenizer: Tokenizer, bos: string, eos: string): TokenIds {
-  const id = (token: string): number => {
-    const found = tokenizer.idOf(token);
-    if (found !== undefined) return found;
-    throw new InputError({
-      code: 'tokenizer.token',
-      message: `${file} has no token ${token}`,
-      remedy: 'give the tokenizer that belongs to the checkpoint',
-    });
-  };
+  const id = (token: string): number => findToken(file, tokenizer, token);
   return {
     bos: id(bos),
     eos: id(eos),
@@ -159,6 +151,25 @@ export function findTokenIds(file: string, tokenizer: Tokenizer, bos: string, eo
     frameStart: id('<frame_start>'),
     frameEnd: id('<frame_end>'),
   };
+}
+
+/** Ids of the tokens that MolmoPoint points with. @throws InputError `tokenizer.token`. */
+export function findGroundingTokens(file: string, tokenizer: Tokenizer): GroundingTokens {
+  return {
+    patch: findToken(file, tokenizer, '<|token_index|>'),
+    subpatch: findToken(file, tokenizer, '<|vit_index|>'),
+    location: findToken(file, tokenizer, '<|vit_loc|>'),
+  };
+}
+
+function findToken(file: string, tokenizer: Tokenizer, token: string): number {
+  const found = tokenizer.idOf(token);
+  if (found !== undefined) return found;
+  throw new InputError({
+    code: 'tokenizer.token',
+    message: `${file} has no token ${token}`,
+    remedy: 'give the tokenizer that belongs to the checkpoint',
+  });
 }
 
 function parseTokenizerFile(file: string, json: string): TokenizerFile {

@@ -235,6 +235,11 @@ export class Algebra extends Scope {
     return this.node('Gather', [x, indices], x.type, { axis: { int: axis } });
   }
 
+  /** Where a list of truths holds: int64 [as many as hold]. */
+  positionsOf(condition: Tensor): Tensor {
+    return this.squeeze(this.node('NonZero', [condition], 'int64'), [0]);
+  }
+
   /** Whole numbers from 0 up to, and without, `end`. */
   range(end: Tensor): Tensor {
     return this.node('Range', [this.int(0), end, this.int(1)], 'int64');

@@ -5,6 +5,7 @@ import { AnswerModel } from '../inference/networks.js';
 import type { Model } from '../inference/model.js';
 import { COARSE_TOLERANCE, readCase, readImages, withModel, type ParityOptions } from './case-context.js';
 import { CaseReport, everyRow, readNpy, rowsOf, sameStory, type Comparison } from './comparison.js';
+import { patchSums } from './patch-sums.js';
 
 export const pointSchema = z.looseObject({
   checkpoint: z.string(),
@@ -56,7 +57,7 @@ async function comparePointing(
   report.exact('token_pooling', sequence.tokenPooling, await expected('token_pooling.npy'));
   report.exact(
     'crop_patch_sums',
-    channelSums(outputs['pixels']!.data as Uint8Array, vision.patchSize),
+    patchSums(outputs['pixels']!.data as Uint8Array, vision.patchSize),
     await expected('crop_patch_sums.npy'),
   );
   const features = vision.taps.length * vision.width;
@@ -98,14 +99,4 @@ const FEATURE_ROWS = 27;
 
 function everyNth(patches: number): number {
   return patches % FEATURE_ROWS === 0 ? FEATURE_ROWS : 1;
-}
-
-/** Sum of each patch for each channel, row-major [patches, 3]. */
-function channelSums(pixels: Uint8Array, patchSize: number): number[] {
-  const size = patchSize * patchSize * 3;
-  return Array.from({ length: pixels.length / size }, (_, patch) => {
-    const sums = [0, 0, 0];
-    for (let i = 0; i < size; i++) sums[i % 3]! += pixels[patch * size + i]!;
-    return sums;
-  }).flat();
 }

@@ -6,6 +6,7 @@ import { InputError } from '../core/errors.js';
 import { readJsonFile } from '../files/json-file.js';
 import type { ParityOptions } from './case-context.js';
 import type { Comparison } from './comparison.js';
+import { groundingSchema, runGrounding } from './grounding-cases.js';
 import { motionSchema, runMotion } from './motion-cases.js';
 import { pointSchema, runPointing } from './point-cases.js';
 import { benchSchema, queriesSchema, runBench, runQueries, runVariants, variantsSchema } from './policy-cases.js';
@@ -18,6 +19,7 @@ const LAYOUTS: readonly (readonly [z.ZodType, (folder: string, options: ParityOp
   [benchSchema, runBench],
   [motionSchema, runMotion],
   [pointSchema, runPointing],
+  [groundingSchema, runGrounding],
   [preprocessSchema, runPreprocess],
 ];
 

@@ -21,6 +21,8 @@ describeShared('reference implementations', 'golden/bot', () => {
     ['bot/native-4img', 10],
     ['bot/bench', 4],
     ['point/molmo2-image', 5],
+    ['point/molmopoint/untied/image-several', 25],
+    ['point/molmopoint/tied/image-several', 9],
   ])(
     '%s',
     async (name, least) => {

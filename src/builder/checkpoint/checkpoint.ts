@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { InputError } from '../../core/errors.js';
+import type { Architecture } from '../../inference/architecture.js';
 import { readJsonFile } from '../../files/json-file.js';
 import { readSafetensorsFolder } from '../../tensors/safetensors.js';
 import type { StoredTensor } from '../../tensors/stored-tensor.js';
@@ -36,7 +37,7 @@ export async function openCheckpoint(folder: string, task: Task): Promise<Checkp
           : 'it has config.yaml but no model.pt',
       );
     }
-    const tensors = await readTorchFile(file('model.pt'));
+    const tensors = renamed(await readTorchFile(file('model.pt')), modelName(description.architecture));
     checkInventory(file('model.pt'), expectedTensors(description.architecture), tensors);
     return { folder, description, tensors, configFiles: ['config.yaml'] };
   }
@@ -45,27 +46,61 @@ export async function openCheckpoint(folder: string, task: Task): Promise<Checkp
       config: await readJson(file('config.json')),
       processor: await readJson(file('processor_config.json'), {}),
       imageProcessor: await readJson(file('preprocessor_config.json'), {}),
-      videoProcessor: await readJson(file('video_preprocessor_config.json'), {}),
+      videoProcessor: await readJson(file('video_preprocessor_config.json'), null),
     };
     const description = readHuggingFaceConfig(folder, files, task);
-    const tensors = nativeNames(await readSafetensorsFolder(folder));
+    const tensors = renamed(await readSafetensorsFolder(folder), portName(description.architecture));
     checkInventory(folder, expectedTensors(description.architecture), tensors);
     return { folder, description, tensors, configFiles: ['config.json'] };
   }
   throw noCheckpoint(folder, 'it has neither config.yaml (native) nor config.json (Hugging Face)');
 }
 
-/** The port puts `model.` before every name, and attention and MLP of a decoder block into modules of their own. */
-function nativeNames(tensors: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, StoredTensor> {
-  return new Map(
-    [...tensors].map(([name, tensor]) => {
-      const native =
-        name === 'lm_head.weight'
-          ? 'transformer.ff_out.weight'
-          : name.replace(/^model\./, '').replace(/^(transformer\.blocks\.\d+)\.(?:self_attn|mlp)\./, '$1.');
-      return [native, { ...tensor, name: native }];
-    }),
-  );
+/** Tensors by the names that `rename` gives them; those that get none are left out. */
+function renamed(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  rename: (name: string) => string | null,
+): ReadonlyMap<string, StoredTensor> {
+  const named = new Map<string, StoredTensor>();
+  for (const [stored, tensor] of tensors) {
+    const name = rename(stored);
+    if (name !== null) named.set(name, { ...tensor, name });
+  }
+  return named;
+}
+
+/** MolmoPoint has vision tower and connector beside each other; here they go by the names of the other models. */
+function modelName({ grounding }: Architecture): (name: string) => string {
+  if (!grounding) return (name) => name;
+  return (name) =>
+    name.replace(/^vit\./, `${BACKBONE}.image_vit.`).replace(/^(?:connectors\.0|connector)\./, `${BACKBONE}.`);
+}
+
+const BACKBONE = 'vision_backbone';
+
+/** Output matrices of the port. */
+const HEADS: ReadonlyMap<string, string> = new Map([
+  ['lm_head.weight', 'transformer.ff_out.weight'],
+  ['lm_head.output_embeddings', 'transformer.ff_out.weight'],
+  ['lm_head.new_output_embeddings', 'transformer.ff_out.new_weight'],
+]);
+
+/**
+ * The port puts `model.` before every name, attention and MLP of a decoder block into modules of their own, and MolmoPoint's head into another.
+ * Of a tied output matrix it may write copies, which it does not read again.
+ */
+function portName(architecture: Architecture): (name: string) => string | null {
+  const native = modelName(architecture);
+  return (name) => {
+    const head = HEADS.get(name);
+    if (head !== undefined) return architecture.language.tiedEmbedding ? null : head;
+    return native(
+      name
+        .replace(/^model\./, '')
+        .replace(/^point_predictor\./, '')
+        .replace(/^(transformer\.blocks\.\d+)\.(?:self_attn|mlp)\./, '$1.'),
+    );
+  };
 }
 
 async function readJson(file: string, otherwise?: unknown): Promise<unknown> {

@@ -1,5 +1,5 @@
 import type { Architecture } from '../../inference/architecture.js';
-import type { Layout, PolicyInput, Prompt } from '../../inference/model-input.js';
+import type { FrameLayout, Layout, PolicyInput, Prompt } from '../../inference/model-input.js';
 
 export const TASKS = ['policy', 'forecast', 'pointing'] as const;
 export type Task = (typeof TASKS)[number];
@@ -12,6 +12,8 @@ export interface CheckpointDescription {
   /** An antialiased resize to 224x224 comes before the usual one (MolmoBot). */
   readonly resizeBottleneck: boolean;
   readonly input: Layout;
+  /** How frames of one video are laid out, where still images are the model's usual input. */
+  readonly video?: FrameLayout;
   readonly prompt: Prompt;
   readonly policy?: PolicyInput;
   readonly tokenizer: {

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import type { Architecture } from '../../inference/architecture.js';
 import type { FrameLayout, ImageLayout } from '../../inference/model-input.js';
 import type { CheckpointDescription, Task } from './description.js';
+import { readPortGrounding } from './grounding-config.js';
 import { readOptions, refusedOption } from './option-errors.js';
 
-/** The Hugging Face port of Molmo2 and MolmoMotion: `config.json` with its processor files beside it. */
+/** The Hugging Face port of Molmo2, MolmoMotion and MolmoPoint: `config.json` with its processor files beside it. */
 
 const count = z.number().int().positive();
 const nullish = z.null().optional();
@@ -28,6 +29,7 @@ const textSchema = z.strictObject({
   layer_norm_eps: z.number().positive(),
   norm_after: z.boolean(),
   max_position_embeddings: count,
+  tie_word_embeddings: z.boolean().default(false),
 });
 const vitSchema = z.strictObject({
   hidden_size: count,
@@ -52,6 +54,8 @@ const adapterSchema = z.strictObject({
   hidden_act: z.literal('silu'),
   intermediate_size: count,
   text_hidden_size: count,
+  attention_pooling_out_layer: z.boolean().default(true),
+  positional_embeddings: nullish,
 });
 /** Of training, and names that say what the section is. */
 const IGNORED =
@@ -60,7 +64,7 @@ const IGNORED =
   );
 
 const configSchema = z.looseObject({
-  model_type: z.literal('molmo2'),
+  model_type: z.enum(['molmo2', 'molmo_point']),
   text_config: z.unknown(),
   vit_config: z.unknown(),
   adapter_config: z.unknown(),
@@ -91,7 +95,7 @@ const processorSchema = z.looseObject({
   image_use_col_tokens: z.boolean().default(true),
   use_single_crop_col_tokens: z.boolean().nullable().default(null),
   use_single_crop_start_token: z.boolean().default(true),
-  use_low_res_token_for_global_crops: z.literal(false).optional(),
+  use_low_res_token_for_global_crops: z.boolean().default(false),
 });
 
 /** The port takes lists of any length; the graph has an input for each image of the longest. Molmo2's own recipe trains with five. */
@@ -102,6 +106,7 @@ export interface HuggingFaceFiles {
   readonly config: unknown;
   readonly processor: unknown;
   readonly imageProcessor: unknown;
+  /** Null where there is none. */
   readonly videoProcessor: unknown;
 }
 
@@ -116,6 +121,14 @@ export function readHuggingFaceConfig(folder: string, files: HuggingFaceFiles, t
       'a policy has an action expert, which the Hugging Face layout does not know; give the native checkpoint',
     );
   const config = readOptions(file, 'config', files.config, configSchema);
+  const isPoint = config.model_type === 'molmo_point';
+  if (isPoint && task !== 'pointing')
+    throw refusedOption(
+      file,
+      'model_type',
+      config.model_type,
+      `it answers in points, so that no ${task} bundle is built from it`,
+    );
   const text = readOptions(file, 'text_config', config.text_config, textSchema, IGNORED);
   const vit = readOptions(file, 'vit_config', config.vit_config, vitSchema, IGNORED);
   const adapter = readOptions(file, 'adapter_config', config.adapter_config, adapterSchema, IGNORED);
@@ -157,6 +170,7 @@ export function readHuggingFaceConfig(folder: string, files: HuggingFaceFiles, t
     connector: {
       pooling: 'attention_meanq',
       maskEmpty: adapter.pooling_attention_mask,
+      ...(!adapter.attention_pooling_out_layer && { outputProjection: false }),
       projector: 'mlp',
       projectorWidth: adapter.intermediate_size,
     },
@@ -174,19 +188,22 @@ export function readHuggingFaceConfig(folder: string, files: HuggingFaceFiles, t
       normAfter: text.norm_after,
       vocabulary: text.vocab_size,
       additionalVocabulary: text.additional_vocab_size,
-      // The converter copies a tied embedding into lm_head, so the file always has an output matrix of its own.
-      tiedEmbedding: false,
+      ...(isPoint && { predictsAdditional: true }),
+      // Molmo2's converter copies a tied embedding into lm_head, so that its files always have an output matrix of their own.
+      tiedEmbedding: isPoint && text.tie_word_embeddings,
       maxLength: text.max_position_embeddings,
       // The port knows no other mode.
       imageAttention: 'image_tokens',
     },
+    ...(isPoint && { grounding: readPortGrounding(file, files.config) }),
   };
   return {
     task,
     layout: 'hugging-face',
     architecture,
     resizeBottleneck: false,
-    input: task === 'forecast' ? frameLayout(folder, files) : imageLayout(folder, files),
+    input: task === 'forecast' ? frameLayout(folder, files) : imageLayout(folder, files, isPoint),
+    ...(task === 'pointing' && files.videoProcessor !== null && { video: frameLayout(folder, files) }),
     prompt: { style: task === 'forecast' ? 'video_qa' : null },
     tokenizer: { identifier: null, paddedTo: null },
   };
@@ -196,16 +213,23 @@ function frameLayout(folder: string, files: HuggingFaceFiles): FrameLayout {
   const video = readOptions(
     `${folder}/video_preprocessor_config.json`,
     'video',
-    files.videoProcessor,
+    files.videoProcessor ?? {},
     videoProcessorSchema,
   );
   readOptions(`${folder}/processor_config.json`, 'processor', files.processor, videoPromptSchema);
   return { kind: 'frames', maxFrames: video.num_frames, pooling: video.pooling_size, frameTokens: 'each' };
 }
 
-function imageLayout(folder: string, files: HuggingFaceFiles): ImageLayout {
+function imageLayout(folder: string, files: HuggingFaceFiles, isPoint: boolean): ImageLayout {
   const image = readOptions(`${folder}/preprocessor_config.json`, 'image', files.imageProcessor, imageProcessorSchema);
   const processor = readOptions(`${folder}/processor_config.json`, 'processor', files.processor, processorSchema);
+  if (processor.use_low_res_token_for_global_crops && !isPoint)
+    throw refusedOption(
+      `${folder}/processor_config.json`,
+      'processor.use_low_res_token_for_global_crops',
+      true,
+      'the features of those tokens are read by MolmoPoint only',
+    );
   return {
     kind: 'images',
     maxImages: MAX_IMAGES,
@@ -219,6 +243,7 @@ function imageLayout(folder: string, files: HuggingFaceFiles): ImageLayout {
     multiImageMaxTiles: image.max_crops,
     overlapMargins: image.overlap_margins,
     clampTilingSize: false,
+    ...(processor.use_low_res_token_for_global_crops && { lowResolutionPatches: true }),
     labels: 'sequence',
   };
 }

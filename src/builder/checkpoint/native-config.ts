@@ -1,15 +1,12 @@
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { describeError, InputError } from '../../core/errors.js';
-import type {
-  Architecture,
-  ConnectorArchitecture,
-  LanguageArchitecture,
-  VisionArchitecture,
-} from '../../inference/architecture.js';
+import type { Architecture, LanguageArchitecture } from '../../inference/architecture.js';
 import type { FrameLayout, ImageLayout } from '../../inference/model-input.js';
 import { readActionExpert, readTrajectoryExpert } from './expert-config.js';
 import type { CheckpointDescription, Task } from './description.js';
+import { NATIVE_GROUNDING_OPTIONS, readNativeGrounding } from './grounding-config.js';
+import { readNativeVision } from './native-vision-config.js';
 import { readOptions, refusedOption } from './option-errors.js';
 
 /**
@@ -61,7 +58,7 @@ const llmSchema = z.strictObject({
   embedding_size: count.nullable(),
   use_position_ids: z.literal(true).optional(),
   tokenizer: z.looseObject({ identifier: z.string() }),
-  can_predict_extra_tokens: z.literal(false).optional(),
+  can_predict_extra_tokens: z.boolean().default(false),
   normalize_input_embeds: z.literal(false).optional(),
   fix_pad_tokenizer: z.boolean().default(false),
 });
@@ -72,45 +69,6 @@ const LLM_IGNORED = [
   'moe_num_experts moe_top_k moe_mlp_impl moe_log_expert_assignment moe_shared_expert moe_lbl_in_fp32 moe_interleave moe_loss_weight',
   'moe_zloss_weight moe_dropless moe_capacity_factor init_path init_incremental new_embedding_init_range initializer_range',
   'activation_checkpoint compile init_std init_fn init_cutoff_factor resize_vocab',
-].flatMap((line) => line.split(' '));
-
-const vitSchema = z.strictObject({
-  image_model_type: z.literal('siglip'),
-  image_default_input_size: z.tuple([count, count]),
-  image_patch_size: count,
-  image_emb_dim: count,
-  image_num_heads: count,
-  image_num_key_value_heads: count,
-  image_num_layers: count,
-  image_head_dim: count,
-  image_mlp_dim: count,
-  image_mlp_activations: z.enum(['gelu_pytorch_tanh', 'gelu']),
-  image_num_pos: count,
-  image_norm_eps: z.number().positive(),
-  resize_mode: z.literal('siglip'),
-  normalize: z.literal('siglip'),
-});
-const VIT_IGNORED = [
-  'image_pos_patch_size image_dropout_rate attention_dropout residual_dropout initializer_range float32_attention attention_type',
-  'sdpa_backend activation_checkpointing init_path pad_value',
-].flatMap((line) => line.split(' '));
-
-const visionBackboneSchema = z.strictObject({
-  vit: z.unknown(),
-  image_pooling_2d: z.enum(['attention_meanq', 'attention', 'mean']),
-  pooling_attention_mask: z.boolean(),
-  image_projector: z.enum(['mlp', 'linear']),
-  image_padding_embed: nullish,
-  vit_layers: z.array(z.number().int()).min(1),
-  skip_unused_layers: z.boolean().default(true),
-  use_deepstack: z.literal(false).optional(),
-  pool_size_embeds: nullish,
-  use_resize_bottleneck: z.boolean().default(false),
-});
-/** `share_connector` matters to deep stacks alone; pixels are normalised the same wherever that is done; the rest is of training. */
-const VISION_IGNORED = [
-  'share_connector image_feature_dropout connector_activation_checkpointing compile_vit compile_connector normalize_on_gpu',
-  'use_image_augmentation',
 ].flatMap((line) => line.split(' '));
 
 const imageSchema = z.strictObject({
@@ -149,22 +107,24 @@ const modelSchema = z.strictObject({
     image_last: z.literal(false).optional(),
   }),
   llm: z.unknown(),
-  vision_backbone: z.unknown(),
+  /** MolmoPoint has its two parts, `vit` and `connector`, in the model's own section. */
+  vision_backbone: z.unknown().optional(),
   mm_preprocessor: z.looseObject({ image: z.unknown().optional(), video: z.unknown().optional() }),
   bi_directional_attn: z.enum(['image_tokens', 'within_image']).nullable(),
   use_2d_point_features: z.literal(false).optional(),
 });
-/** The expert's options are read by expert-config. `<im_low>` never stands in the prompts made here. */
+/** Read elsewhere: by expert-config, by native-vision-config, and by grounding-config. */
 const MODEL_IGNORED = [
   'shared_low_high_embedding debug cp_enabled apply_cp_to_vision_backbone point_feat_patch_grid_size action_dim action_horizon n_action_steps',
   'n_obs_steps obs_step_delta action_expert action_expert_layer_mode flow_matching_num_steps flow_matching_cutoff flow_matching_beta_alpha',
   'flow_matching_beta_beta num_flow_timestamps same_noise_per_time states_mode robot_preprocessor robot_postprocessor trajectory_expert',
 ].flatMap((line) => line.split(' '));
+const POINT_MODEL = 'molmo_point';
 
 const MODEL_NAMES: Readonly<Record<Task, readonly string[]>> = {
   policy: ['molmobot', 'molmoact'],
   forecast: ['video_olmo_trajectory', 'video_olmo', 'molmo_motion_flow'],
-  pointing: ['video_olmo'],
+  pointing: ['video_olmo', POINT_MODEL],
 };
 
 /** PyTorch's default for a norm whose eps is not configured. */
@@ -173,7 +133,10 @@ const DEFAULT_EPSILON = 1e-5;
 /** @throws InputError `checkpoint.config` for a file that is no such configuration, `checkpoint.option` for an option that cannot be honoured. */
 export function readNativeConfig(file: string, text: string, task: Task): CheckpointDescription {
   const root = parseYaml(file, text);
-  const model = readOptions(file, 'model', root['model'], modelSchema, MODEL_IGNORED);
+  const raw = root['model'] as Record<string, unknown>;
+  const isPoint = raw['model_name'] === POINT_MODEL;
+  const elsewhere = isPoint ? [...MODEL_IGNORED, 'vit', 'connector', ...NATIVE_GROUNDING_OPTIONS] : MODEL_IGNORED;
+  const model = readOptions(file, 'model', raw, modelSchema, elsewhere);
   if (!MODEL_NAMES[task].includes(model.model_name)) {
     throw refusedOption(
       file,
@@ -182,7 +145,6 @@ export function readNativeConfig(file: string, text: string, task: Task): Checkp
       `a ${task} bundle is built from ${MODEL_NAMES[task].join(' or ')}`,
     );
   }
-  const raw = root['model'] as Record<string, unknown>;
   const llm = readOptions(file, 'model.llm', model.llm, llmSchema, LLM_IGNORED);
   const language: LanguageArchitecture = {
     width: llm.d_model,
@@ -198,11 +160,20 @@ export function readNativeConfig(file: string, text: string, task: Task): Checkp
     normAfter: llm.norm_after,
     vocabulary: llm.embedding_size ?? llm.vocab_size,
     additionalVocabulary: llm.additional_vocab_size ?? 0,
+    ...(isPoint && { predictsAdditional: true }),
     tiedEmbedding: llm.weight_tying,
     maxLength: llm.max_sequence_length,
     imageAttention: model.bi_directional_attn ?? 'causal',
   };
-  const { vision, connector, bottleneck } = readVision(file, model.vision_backbone, language);
+  // A tied output matrix has the additional rows always; one of its own has them where the option says so.
+  if (isPoint ? !(llm.can_predict_extra_tokens || llm.weight_tying) : llm.can_predict_extra_tokens)
+    throw refusedOption(
+      file,
+      'model.llm.can_predict_extra_tokens',
+      llm.can_predict_extra_tokens,
+      'grounding tokens are said by MolmoPoint, and by no other model',
+    );
+  const { vision, connector, bottleneck } = readNativeVision(file, raw, language);
   const isFlow = model.model_name === 'molmo_motion_flow';
   const expert = task === 'policy' ? readActionExpert(file, raw, language) : null;
   const architecture: Architecture = {
@@ -211,6 +182,7 @@ export function readNativeConfig(file: string, text: string, task: Task): Checkp
     language,
     ...(expert && { actionExpert: expert.actionExpert }),
     ...(isFlow && { trajectoryExpert: readTrajectoryExpert(file, raw, language) }),
+    ...(isPoint && { grounding: readNativeGrounding(file, raw) }),
   };
   return {
     task,
@@ -218,7 +190,10 @@ export function readNativeConfig(file: string, text: string, task: Task): Checkp
     architecture,
     resizeBottleneck: bottleneck,
     input:
-      task === 'forecast' ? frameLayout(file, model.mm_preprocessor) : imageLayout(file, model.mm_preprocessor.image),
+      task === 'forecast'
+        ? frameLayout(file, model.mm_preprocessor)
+        : { ...imageLayout(file, model.mm_preprocessor.image), ...(isPoint && { lowResolutionPatches: true }) },
+    ...(task === 'pointing' && hasVideo(model.mm_preprocessor) && { video: frameLayout(file, model.mm_preprocessor) }),
     // The styles of MolmoBot and MolmoMotion; those of pointing stand in the list of styles that are not written out.
     prompt: { style: { policy: 'demo', forecast: 'video_qa', pointing: null }[task] },
     ...(expert && { policy: expert.policy }),
@@ -247,56 +222,6 @@ function notAConfig(file: string, why: string): InputError {
   });
 }
 
-function readVision(
-  file: string,
-  value: unknown,
-  language: LanguageArchitecture,
-): { readonly vision: VisionArchitecture; readonly connector: ConnectorArchitecture; readonly bottleneck: boolean } {
-  const path = 'model.vision_backbone';
-  const backbone = readOptions(file, path, value, visionBackboneSchema, VISION_IGNORED);
-  const vit = readOptions(file, `${path}.vit`, backbone.vit, vitSchema, VIT_IGNORED);
-  const taps = backbone.vit_layers.map((layer) => {
-    const tap = layer < 0 ? vit.image_num_layers + layer : layer;
-    if (tap < 0 || tap >= vit.image_num_layers)
-      throw refusedOption(file, `${path}.vit_layers`, backbone.vit_layers, `there are ${vit.image_num_layers} layers`);
-    return tap;
-  });
-  const blocks = Math.max(...taps) + 1;
-  const [height, width] = vit.image_default_input_size;
-  const patches = (height / vit.image_patch_size) * (width / vit.image_patch_size);
-  if (vit.image_num_pos !== patches) {
-    throw refusedOption(
-      file,
-      `${path}.vit.image_num_pos`,
-      vit.image_num_pos,
-      `a crop of ${height}x${width} has ${patches} patches, and resampling of the position table is not done`,
-    );
-  }
-  return {
-    vision: {
-      cropSize: [height, width],
-      patchSize: vit.image_patch_size,
-      width: vit.image_emb_dim,
-      heads: vit.image_num_heads,
-      kvHeads: vit.image_num_key_value_heads,
-      headSize: vit.image_head_dim,
-      mlpWidth: vit.image_mlp_dim,
-      blocks,
-      storedBlocks: backbone.skip_unused_layers ? blocks : vit.image_num_layers,
-      taps,
-      activation: vit.image_mlp_activations === 'gelu' ? 'gelu' : 'gelu_tanh',
-      epsilon: vit.image_norm_eps,
-    },
-    connector: {
-      pooling: backbone.image_pooling_2d,
-      maskEmpty: backbone.pooling_attention_mask,
-      projector: backbone.image_projector,
-      projectorWidth: language.mlpWidth,
-    },
-    bottleneck: backbone.use_resize_bottleneck,
-  };
-}
-
 function imageLayout(file: string, value: unknown): ImageLayout {
   const image = readOptions(file, 'model.mm_preprocessor.image', value, imageSchema, IMAGE_IGNORED);
   const pooling: [number, number] = [image.pooling_h, image.pooling_w];
@@ -318,12 +243,16 @@ function imageLayout(file: string, value: unknown): ImageLayout {
   };
 }
 
+function hasVideo({ video }: { readonly video?: unknown }): boolean {
+  return video !== undefined && video !== null;
+}
+
 /** Older dumps have the video's options flat in the preprocessor's section; the loader then wraps every frame on its own. */
 function frameLayout(
   file: string,
   preprocessor: { readonly video?: unknown; readonly [key: string]: unknown },
 ): FrameLayout {
-  const isOld = preprocessor.video === undefined || preprocessor.video === null;
+  const isOld = !hasVideo(preprocessor);
   const path = `model.mm_preprocessor${isOld ? '' : '.video'}`;
   const video = readOptions(file, path, isOld ? preprocessor : preprocessor.video, videoSchema);
   return {

@@ -63,7 +63,8 @@ function pool(
   const scores = g.mul(g.sum(g.mul(q, perSlot('wk')), 4), g.float(headSize ** -0.5));
   const visible = connector.maskEmpty ? g.where(g.unsqueeze(isFilled, [2, 3]), scores, g.float(LOWEST)) : scores;
   const attended = g.sum(g.mul(g.unsqueeze(g.softmax(visible, 1), [4]), perSlot('wv')), 1);
-  return g.cast(weights.linear(g, g.reshape(attended, [-1, heads * headSize]), `${POOLING}.wo`), 'float32');
+  const merged = g.reshape(attended, [-1, heads * headSize]);
+  return (connector.outputProjection ?? true) ? g.cast(weights.linear(g, merged, `${POOLING}.wo`), 'float32') : merged;
 }
 
 /** Lowest float32: a score of it gets no weight. */

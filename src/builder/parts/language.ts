@@ -1,10 +1,11 @@
-import type { LanguageArchitecture } from '../../inference/architecture.js';
+import { logitCount, type LanguageArchitecture } from '../../inference/architecture.js';
 import type { TokenIds } from '../../inference/model-input.js';
 import type { Algebra } from '../../onnx/algebra.js';
 import type { Tensor } from '../../onnx/graph.js';
 import type { Weights } from '../weights/weights.js';
 
 const EMBEDDING = 'transformer.wte.embedding';
+const OUTPUT = 'transformer.ff_out';
 const ADDITIONAL = 'transformer.wte.new_embedding';
 
 /** Keys and values of one layer, [1, kvHeads, tokens, headSize]. */
@@ -34,7 +35,7 @@ export class LanguageModel {
 
   /** Logits. */
   get vocabulary(): number {
-    return this.#llm.vocabulary;
+    return logitCount(this.#llm);
   }
 
   /** ids int64 [tokens] -> float32 [tokens, width]. Ids behind the base vocabulary are rows of the additional table. */
@@ -49,9 +50,9 @@ export class LanguageModel {
     return g.cast(g.where(g.unsqueeze(isAdditional, [1]), additional, ordinary), 'float32');
   }
 
-  /** Adds (not: writes) the image features, row after row, to the embeddings of the patch tokens. */
+  /** Adds (not: writes) the image features, row after row, to the embeddings of the patch tokens, those of the whole image among them. */
   addImageFeatures(g: Algebra, embeddings: Tensor, ids: Tensor, features: Tensor, tokens: TokenIds): Tensor {
-    const isPatch = g.equal(ids, g.int(tokens.imagePatch));
+    const isPatch = g.or(g.equal(ids, g.int(tokens.imagePatch)), g.equal(ids, g.int(tokens.imageLow)));
     const row = g.max(g.sub(g.cumulativeSum(g.cast(isPatch, 'int64'), 0), g.int(1)), g.int(0));
     return g.add(embeddings, g.where(g.unsqueeze(isPatch, [1]), g.gather(features, row), g.float(0)));
   }
@@ -145,13 +146,14 @@ export class LanguageModel {
     return { hidden: state, caches: grown };
   }
 
-  /** Final norm, then scores of the base vocabulary: [rows, width] -> [rows, vocabulary]. */
+  /** Final norm, then scores of the tokens that can be said: [rows, width] -> [rows, vocabulary]. */
   logits(g: Algebra, hidden: Tensor): Tensor {
     const normed = this.finalNorm(g, hidden);
-    const scores = this.#llm.tiedEmbedding
-      ? this.#weights.product(g, normed, EMBEDDING)
-      : this.#weights.linear(g, normed, 'transformer.ff_out');
-    return g.cast(scores, 'float32');
+    const { tiedEmbedding, predictsAdditional } = this.#llm;
+    const base = tiedEmbedding ? this.#weights.product(g, normed, EMBEDDING) : this.#weights.linear(g, normed, OUTPUT);
+    if (!predictsAdditional) return g.cast(base, 'float32');
+    const additional = this.#weights.product(g, normed, tiedEmbedding ? ADDITIONAL : `${OUTPUT}.new_weight`);
+    return g.concat([g.cast(base, 'float32'), g.cast(additional, 'float32')], 1);
   }
 
   finalNorm(g: Algebra, hidden: Tensor): Tensor {

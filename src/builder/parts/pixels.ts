@@ -18,16 +18,37 @@ export interface PixelOptions {
 }
 
 /**
+ * Patches of all frames of a video, [frames, patches, patch * patch * 3], or none where there is no video; whole-numbered.
+ * @param frames uint8 [frames, height, width, 3].
+ */
+function patchesOfFrames(g: Algebra, frames: Tensor, vision: CropShape): Tensor {
+  return g.within('frames', () =>
+    g.choose(
+      g.less(g.int(0), g.size(frames, 0)),
+      (inner) => patchify(inner, cropsOfFrames(inner, frames, vision), vision),
+      (inner) => noPatches(inner, vision),
+    ),
+  );
+}
+
+function noPatches(g: Algebra, { cropSize, patchSize }: CropShape): Tensor {
+  const patches = (cropSize[0] / patchSize) * (cropSize[1] / patchSize);
+  return g.expand(g.float(0), [0, patches, patchSize * patchSize * CHANNELS]);
+}
+
+/**
  * Patches of all crops of all images: [crops, patches, patch * patch * 3] in -1..1, (row, column, channel) inside a patch.
  * An image of no pixels is left out.
  * @param images uint8 [height, width, 3], any size.
  * @param tilings int64 [rows, columns] for each image, where the layout tiles.
+ * @param frames of a video, in a model that takes these too; they come behind the images.
  */
 export function patchesOfImages(
   g: Algebra,
   images: readonly Tensor[],
   tilings: readonly Tensor[],
   options: PixelOptions,
+  frames: Tensor | null = null,
 ): Tensor {
   const { cropSize, patchSize } = options.vision;
   const patches = (cropSize[0] / patchSize) * (cropSize[1] / patchSize);
@@ -36,10 +57,11 @@ export function patchesOfImages(
       g.choose(
         g.less(g.int(0), g.size(image, 0)),
         (inner) => patchify(inner, cropsOfImage(inner, image, tilings[k], options), options.vision),
-        (inner) => inner.expand(inner.float(0), [0, patches, patchSize * patchSize * CHANNELS]),
+        (inner) => noPatches(inner, options.vision),
       ),
     ),
   );
+  if (frames) perImage.push(patchesOfFrames(g, frames, options.vision));
   // Pixels stay whole numbers until here, so that they can be compared with the reference's bit by bit.
   const pixels = g.concat(perImage, 0);
   g.trace('pixels', g.cast(pixels, 'uint8'), ['crops', patches, patchSize * patchSize * CHANNELS]);
@@ -57,6 +79,15 @@ function cropsOfImage(g: Algebra, image: Tensor, tiling: Tensor | undefined, opt
   const whole = g.unsqueeze(bilinearResize(g, source, height, width), [0]);
   if (!tiling || layout?.crops !== 'overlap-and-resize-c2') return whole;
   return g.concat([whole, tiles(g, source, tiling, vision, layout)], 0);
+}
+
+/** Each frame resized whole: uint8 [frames, height, width, 3] -> whole-numbered float32 [frames, crop height, crop width * 3]. */
+function cropsOfFrames(g: Algebra, frames: Tensor, { cropSize: [height, width] }: CropShape): Tensor {
+  const { collected } = g.loop(g.size(frames, 0), g.bool(true), [], (inner, i) => ({
+    carried: [],
+    collected: [bilinearResize(inner, inner.reshape(inner.gather(frames, i), [0, -1]), height, width)],
+  }));
+  return collected[0]!;
 }
 
 /** Overlapping crops of the enlarged image, row by row. */
