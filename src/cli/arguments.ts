@@ -35,16 +35,6 @@ export function pointCount(text: string): number {
   return value;
 }
 
-/** A minute at the control rate of the published policies (15 Hz); more is a slip of the finger and fills the memory. */
-const MOST_STEPS = 1000;
-
-/** Future steps of a forecast. */
-export function stepCount(text: string): number {
-  const value = countingNumber(text);
-  if (value > MOST_STEPS) throw new InvalidArgumentError(`at most ${MOST_STEPS} steps can be asked for.`);
-  return value;
-}
-
 function digits(text: string): number {
   return /^\s*\d+\s*$/.test(text) ? Number(text) : Number.NaN;
 }

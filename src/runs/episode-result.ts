@@ -11,7 +11,7 @@ import { unseenIn } from '../simulator/unseen.js';
 import type { SimulatedRobot } from '../simulator/simulated-robot.js';
 import type { Simulation } from '../simulator/simulation.js';
 import { judge } from '../simulator/success.js';
-import type { RunningEpisode } from './episode.js';
+import type { RunningEpisode } from './running-episode.js';
 
 /** Watches an episode, and says in the end what came of it. */
 export class EpisodeObserver {

@@ -9,7 +9,7 @@ import { decodeColorImage } from '../sensing/color-image.js';
 import { readJoints } from '../sensing/joint-states.js';
 import type { Trace } from '../visualization/joint-traces.js';
 import type { ForecastResult } from '../node/forecast-result.js';
-import type { RunningEpisode } from './episode.js';
+import type { RunningEpisode } from './running-episode.js';
 import { motionOf } from './forecast-motion.js';
 
 /** A picture with the forecast that was the newest when it was taken. */

@@ -16,20 +16,13 @@ import { RGBD_NOISE } from '../simulator/depth-noise.js';
 import { MotionHistory } from '../simulator/motion-history.js';
 import { drawScene } from '../simulator/draw-scene.js';
 import type { SceneConfig } from '../simulator/scene-config.js';
-import type { Scene } from '../simulator/scene.js';
 import { SimulatedRobot } from '../simulator/simulated-robot.js';
 import { Simulation } from '../simulator/simulation.js';
 import { judge } from '../simulator/success.js';
 import { withTask } from '../simulator/task.js';
 import { EpisodeObserver, notBegun } from './episode-result.js';
+import type { RunningEpisode } from './running-episode.js';
 import { ImpossibleTaskError, simulatedWorld } from './simulated-world.js';
-
-/** A running episode, for whoever shows it. */
-export interface RunningEpisode {
-  readonly scene: Scene;
-  readonly bus: MemoryBus;
-  readonly assembly: Assembly;
-}
 
 export interface EpisodeOptions {
   /** Of the stages. Its seed is added to the scene's, and its instruction takes the place of the scene's task: it names an object and a receptacle. */

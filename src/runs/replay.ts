@@ -61,6 +61,7 @@ export async function replay(given: Recording, options: ReplayOptions): Promise<
       remedy: 'record again, and check the topics with: ros2 bag info',
     });
   }
+  checkStart(recording.path, recording.timeRange, options.fromS);
   const [start] = recording.timeRange;
   const bus = new MemoryBus(new VirtualClock(start));
   try {
@@ -210,6 +211,17 @@ function reportOf(
 function configFor(recording: Recording, faults: readonly InjectedFault[], config: NodeConfig): NodeConfig {
   const isChanged = faults.some(({ name }) => name.startsWith('instruction'));
   return isChanged ? { ...config, instruction: { text: null } } : withRecordedTask(config, recording);
+}
+
+/** @throws ConfigurationError `replay.from` when nothing is left to play. */
+function checkStart(path: string, [start, end]: readonly [Nanoseconds, Nanoseconds], fromS = 0): void {
+  const wholeS = toSeconds(end - start);
+  if (fromS <= wholeS) return;
+  throw new ConfigurationError({
+    code: 'replay.from',
+    message: `${path} is ${wholeS.toFixed(3)} s long, and the replay is to begin ${fromS} s after its start`,
+    remedy: 'begin earlier (--from)',
+  });
 }
 
 /** A fault that could not happen would look like one that was survived. @throws ConfigurationError `fault.time`, `fault.policy`. */

@@ -121,6 +121,18 @@ describe('molmo-motion replay', () => {
       2,
       'stored answers belong to clips',
     );
+    // The recording of this test is 3 s long.
+    expectOneError(
+      await run(['replay', file('tabletop.mcap'), '--out', file('o'), '--from', '50']),
+      2,
+      /tabletop\.mcap is \d\.\d+ s long, and the replay is to begin 50 s after its start\. Begin earlier/,
+    );
+    // So many steps would exhaust the memory.
+    expectOneError(
+      await run(['replay', file('tabletop.mcap'), '--out', file('o'), '--steps', '9999999']),
+      2,
+      /steps: .*<=1000/,
+    );
     expect(existsSync(file('o', 'replay.mcap'))).toBe(false);
   });
 

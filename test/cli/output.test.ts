@@ -69,6 +69,19 @@ describe('results and notices', () => {
   });
 });
 
+it('predictions without truth are an error, not a table of dashes', async () => {
+  const row = { video_id: 'a', gt_future_raw: null, pred_raw_combined: [[[0, 0, 0]]] };
+  await writeFile(file('no-truth.jsonl'), `${JSON.stringify(row)}\n`);
+  const ended = await run(['evaluate', 'predictions', file('no-truth.jsonl')]);
+  expectOneError(ended, 3, /nothing in .*no-truth\.jsonl could be scored/);
+  expect(ended.err).toMatch(/line 1 is not scored: it has no truth/);
+});
+
+it('a folder that cannot be made is named, and is no fault of the software', async () => {
+  await writeFile(file('in-the-way'), '');
+  expectOneError(await run(['demo', '--out', file('in-the-way', 'demo')]), 4, /cannot write .*in-the-way\/demo/);
+});
+
 describe('results of an earlier run', () => {
   it('a file is replaced only with --overwrite', async () => {
     await writeFile(file('kept.json'), 'mine');

@@ -68,6 +68,18 @@ describeShared('molmo-motion plan', 'real/clips', () => {
     const { width, height } = await sharp(file('plan.png')).metadata();
     expect([width, height]).toEqual([960, 480]);
   });
+  it('a grasp that is far from the object is refused with the distance', async () => {
+    const { start } = (await read('forecast.json')) as unknown as { start: number[][] };
+    const grasp = await read('grasp.json');
+    // Along the ray of the first point, 0.4 m behind it.
+    const away = start[0]!.map((x, axis) => x + (axis === 2 ? 0.4 : 0));
+    await writeFile(file('grasp.json'), JSON.stringify(graspAt(away)));
+    expect((await plan()).code).toBe(3);
+    expect(await read('plan.json')).toMatchObject({
+      refused: { code: 'plan.grasp', message: expect.stringMatching(/tool centre is 0\.\d+ m from the nearest point/) },
+    });
+    await writeFile(file('grasp.json'), JSON.stringify(grasp));
+  });
   it('a path that cannot be followed is refused with a reason, and ends with 3', async () => {
     const joints = [0, 1.7, 0, -0.2, 0, 1.9, 0.785];
     await writeFile(file('grasp.json'), JSON.stringify({ ...(await read('grasp.json')), joints }));

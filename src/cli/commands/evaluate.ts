@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { InputError } from '../../core/errors.js';
 import { evaluatePredictions, type PredictionsReport } from '../../evaluation/predictions.js';
 import type { MetricVariant } from '../../evaluation/metrics.js';
 import { evaluateEpisodesCommand } from './evaluate-episodes.js';
@@ -31,6 +32,12 @@ async function run(file: string, options: { readonly variant: MetricVariant; rea
   // The pooled values stand on top, as the published script prints them.
   await reportResult(options.json, { ...report.pooled, ...report }, () => {
     show(report);
+  });
+  if (report.pooled.pairs > 0) return;
+  throw new InputError({
+    code: 'predictions.unscored',
+    message: `nothing in ${file} could be scored`,
+    remedy: 'give predictions with their truth (gt_future_raw), in the same shape',
   });
 }
 

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { quat } from 'gl-matrix';
+import { quat, vec3 } from 'gl-matrix';
 import { z } from 'zod';
 import type { Arm } from '../../core/arm.js';
 import { describeError, InputError } from '../../core/errors.js';
@@ -59,6 +59,9 @@ const graspSchema = z
 
 type ForecastFile = z.infer<typeof forecastSchema>;
 type GraspFile = z.infer<typeof graspSchema>;
+
+/** Points lie on the side of an object that the camera sees, and the objects that a Franka hand grasps are smaller than this. */
+const FURTHEST_GRASP_M = 0.15;
 
 export function planCommand(): Command {
   return new Command('plan')
@@ -135,6 +138,7 @@ interface Planned {
 }
 
 function plan(arm: Arm, scene: Scene, options: PlanCommandOptions): Planned {
+  checkHeld(scene);
   const { joints, tool, cameraInBase, start, positions } = scene;
   const limits = prepareLimits(arm, { periodS: 1 / options.rate, marginRad: options.margin, maxDeltaRad: null });
   const motion = rigidMotionOf(start, positions, { maxResidualM: options.maxResidual, smoothing: options.smooth });
@@ -169,6 +173,21 @@ function sceneOf(
     ),
     stepS: forecast.step_s,
   };
+}
+
+/**
+ * A forecast is carried over to the gripper as one rigid motion, which means nothing where the gripper does not hold the object.
+ * @throws InputError `plan.grasp` where the tool centre is far from every point of the object.
+ */
+function checkHeld({ joints, tool, cameraInBase, start }: Scene): void {
+  const centre = toolPose(joints, tool).translation;
+  const nearest = Math.min(...start.map((point) => vec3.distance(transformPoint(cameraInBase, point), centre)));
+  if (nearest <= FURTHEST_GRASP_M) return;
+  throw new InputError({
+    code: 'plan.grasp',
+    message: `at t0 the tool centre is ${nearest.toFixed(3)} m from the nearest point of the object, so that the gripper does not hold it (at most ${FURTHEST_GRASP_M} m)`,
+    remedy: 'check the joints, camera_in_base or gripper_in_camera, and tool_in_flange of the grasp',
+  });
 }
 
 function transformOf({ xyz_m: translation, xyzw }: z.infer<typeof poseSchema>): Transform {
