@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { z } from 'zod';
 import { ConfigurationError } from '../core/errors.js';
+import { installedPath } from '../core/installed-path.js';
 import type { SettingsTree } from './config/layers.js';
 
 /** One choice: how it is called, what it takes, and how it is opened. */
@@ -91,7 +92,11 @@ export class Registry<Context, Opened> {
     const argument = colon < 0 ? '' : text.slice(colon + 1);
     const named = this.entries.find(({ name }) => name === word);
     if (named) {
-      if ((named.argument === null) === (argument === '')) return { chosen: named, argument };
+      if ((named.argument === null) === (argument === ''))
+        return {
+          chosen: named,
+          argument: named.argument === 'BUNDLE' ? (bundleFolder(argument) ?? argument) : argument,
+        };
       throw new ConfigurationError({
         code: `${this.kind}.argument`,
         message:
@@ -101,13 +106,18 @@ export class Registry<Context, Opened> {
         remedy: named.argument === null ? `give ${word}` : `give ${word}:${named.argument}`,
       });
     }
-    if (this.bundle && existsSync(text)) return { chosen: this.bundle, argument: text };
+    if (this.bundle && bundleFolder(text) !== null) return { chosen: this.bundle, argument: bundleFolder(text)! };
     throw new ConfigurationError({
       code: `${this.kind}.unknown`,
       message: `there is no ${this.kind} "${text}"`,
       remedy: `give one of: ${this.words}`,
     });
   }
+}
+
+/** Where a bundle lies: as it is named, or among those that come with the software (`models/nano-flow`). Null where there is nothing. */
+function bundleFolder(text: string): string | null {
+  return [text, installedPath(text)].find((folder) => existsSync(folder)) ?? null;
 }
 
 function badOptions(name: string, schema: z.ZodObject, error: z.ZodError): ConfigurationError {

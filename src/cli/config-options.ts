@@ -110,7 +110,7 @@ export function withPlanningOptions(command: Command): Command {
 /** Where the configuration of a command comes from. */
 export interface CommandWorld {
   /** Of the kind of world that the command runs in; a robot has none, because the defaults are made for it. */
-  readonly preset?: 'replay' | 'simulator';
+  readonly preset?: 'replay' | 'simulator' | 'nano';
   /** What this one recording or episode needs beside its preset. */
   readonly world?: Layer;
   /** What the command's other options say, over everything else. */

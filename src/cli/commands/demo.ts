@@ -10,11 +10,17 @@ import { loadArm } from '../../files/arm-file.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { EpisodeStory } from '../../runs/episode-story.js';
 import { runEpisode } from '../../runs/episode.js';
-import { loadSceneConfig, type SceneConfig } from '../../simulator/scene-config.js';
+import type { SceneConfig } from '../../simulator/scene-config.js';
 import { episodesPage, type EpisodeSection } from '../../visualization/episodes-page.js';
 import { credits } from '../credits.js';
 import { removeEarlierResults } from '../earlier-results.js';
-import { episodeConfig, withEpisodeOptions, type EpisodeCommandOptions } from '../episode-options.js';
+import {
+  episodeConfig,
+  episodeScenes,
+  NANO,
+  withEpisodeOptions,
+  type EpisodeCommandOptions,
+} from '../episode-options.js';
 import { episodeSection } from '../episode-section.js';
 import { EXIT } from '../exit-codes.js';
 import { interruptible } from '../interruption.js';
@@ -38,6 +44,7 @@ export function demoCommand(): Command {
         'a simulated Franka sees, forecasts, plans and puts things where it is told, with a report to look at',
       )
       .option('--out <dir>', 'folder for report.html, report.json and an MCAP of each episode', 'demo'),
+    NANO,
   )
     .addOption(
       new Option('--clock <clock>', 'as fast as the computer, or in real time')
@@ -45,7 +52,10 @@ export function demoCommand(): Command {
         .default('virtual'),
     )
     .option('--json <file>', 'write the report elsewhere too; - for stdout, in place of the summary')
-    .addHelpText('after', `\nExit code ${EXIT.failed} when an episode fails.`)
+    .addHelpText(
+      'after',
+      `\nThe models that are shipped forecast and plan (preset nano); --forecaster truth --planner rigid shows the loop without a trained model.\nExit code ${EXIT.failed} when an episode fails.`,
+    )
     .action(run);
 }
 
@@ -65,8 +75,8 @@ interface Demo {
 
 async function run(options: DemoOptions): Promise<void> {
   const { out, count, seed } = options;
-  const config = await episodeConfig(options, options.clock === 'real' ? REAL_TIME : undefined);
-  const [arm, scenes] = await Promise.all([loadArm(config.arm.model), loadSceneConfig(options.scene)]);
+  const config = await episodeConfig(options, NANO, options.clock === 'real' ? REAL_TIME : undefined);
+  const [arm, scenes] = await Promise.all([loadArm(config.arm.model), episodeScenes(options.scene, NANO)]);
   await makeFolder(out);
   const models = modelsOf(config);
   const results: EpisodeResult[] = [];

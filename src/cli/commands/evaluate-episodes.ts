@@ -12,10 +12,15 @@ import {
   type EpisodesReport,
   type SuccessShare,
 } from '../../evaluation/episodes.js';
-import { loadSceneConfig } from '../../simulator/scene-config.js';
 import { onThreads } from '../../threads/worker-pool.js';
 import { countingNumber, vector } from '../arguments.js';
-import { episodeConfig, withEpisodeOptions, type EpisodeCommandOptions } from '../episode-options.js';
+import {
+  episodeConfig,
+  episodeScenes,
+  TABLETOP,
+  withEpisodeOptions,
+  type EpisodeCommandOptions,
+} from '../episode-options.js';
 import type { EvaluationRequest } from '../evaluation-worker.js';
 import { interruptible } from '../interruption.js';
 import { reportResult } from '../json-report.js';
@@ -37,6 +42,7 @@ export function evaluateEpisodesCommand(): Command {
     new Command('episodes').description(
       'let the node pick and place in the simulator, over its bus, and count what physics says of it',
     ),
+    TABLETOP,
   )
     .option('--calibration-error <x,y,z>', "the cameras' published poses are off by this, metres", vector)
     .option('--keep-failed <dir>', 'folder for an MCAP of every episode that fails')
@@ -55,7 +61,10 @@ export function evaluateEpisodesCommand(): Command {
 
 async function run(options: EvaluateEpisodesOptions): Promise<void> {
   const { count, seed, json, keepFailed } = options;
-  const [config, scenes] = await Promise.all([episodeConfig(options), loadSceneConfig(options.scene)]);
+  const [config, scenes] = await Promise.all([
+    episodeConfig(options, TABLETOP),
+    episodeScenes(options.scene, TABLETOP),
+  ]);
   // What cannot be written in the end is refused before the hours of work.
   if (json !== undefined && json !== '-') await makeFolder(path.dirname(json));
   const requests = Array.from({ length: count }, (_, i): EvaluationRequest => ({

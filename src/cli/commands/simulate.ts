@@ -10,7 +10,7 @@ import { drawScene } from '../../simulator/draw-scene.js';
 import { loadSceneConfig } from '../../simulator/scene-config.js';
 import { positiveNumber, wholeNumber } from '../arguments.js';
 import { configSources, several, type ConfigCommandOptions } from '../config-options.js';
-import { sceneOption } from '../episode-options.js';
+import { sceneOption, TABLETOP } from '../episode-options.js';
 import { EXIT } from '../exit-codes.js';
 import { interruptible } from '../interruption.js';
 import { reportResult } from '../json-report.js';
@@ -38,7 +38,7 @@ export function simulateCommand(rosArguments: readonly string[]): Command {
     .option('--config <file>', "configuration of the node; its topics are the robot's")
     .option('--set <path=value>', 'one setting of it; repeatable', several)
     .option('--seed <n>', 'of the scene', wholeNumber, DEFAULT_SEED)
-    .addOption(sceneOption())
+    .addOption(sceneOption(TABLETOP))
     .option(
       '--rate <factor>',
       'simulated seconds in a second, as far as the computer is fast enough',
