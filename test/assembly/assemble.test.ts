@@ -85,7 +85,9 @@ describe('assemble', () => {
       expect([stage, madeIn(stage)]).toEqual([stage, ['assembly/assemble.ts']]);
     for (const stage of ['RigidStage', 'PolicyStage', 'HybridStage'])
       expect([stage, madeIn(stage)]).toEqual([stage, ['assembly/planners.ts']]);
-    for (const stage of ['SensorFeed', 'ForecastScheduler', 'GroundingStage', 'ForecastPublisher'])
+    // What `info` examines, it reads as the node would.
+    expect(madeIn('SensorFeed')).toEqual(['runs/examination.ts', 'node/planner-node.ts']);
+    for (const stage of ['ForecastScheduler', 'GroundingStage', 'ForecastPublisher'])
       expect([stage, madeIn(stage)]).toEqual([stage, ['node/planner-node.ts']]);
     for (const forecaster of ['StaticForecaster', 'ExtrapolateForecaster', 'StoredForecaster'])
       expect([forecaster, madeIn(forecaster)]).toEqual([forecaster, ['assembly/forecasters.ts']]);

@@ -132,7 +132,8 @@ describe('the presets', () => {
       await checkConfig(config);
       expect([preset, (await presetPurpose(preset)).length > 20]).toEqual([preset, true]);
       // Nothing that is meant for a robot moves one by itself.
-      if (!['simulator', 'replay'].includes(preset)) expect([preset, config.execution.dry_run]).toEqual([preset, true]);
+      if (!['simulator', 'nano', 'replay'].includes(preset))
+        expect([preset, config.execution.dry_run]).toEqual([preset, true]);
     }
   });
 });

@@ -143,9 +143,22 @@ describe('evaluate episodes', () => {
 });
 
 describe('the demo', () => {
+  const untrained = ['--forecaster', 'truth', '--planner', 'rigid'];
+
+  it('lets the trained models that are shipped forecast and plan', async () => {
+    const out = path.join(folder, 'trained');
+    const ended = await run(['demo', '--count', '1', '--out', out]);
+    expect(ended.code).toBe(0);
+    const report = JSON.parse(await readFile(path.join(out, 'report.json'), 'utf8'));
+    expect(report).toMatchObject({ forecaster: 'models/nano-flow', planner: 'hybrid:models/nano-policy' });
+    expect(report.success).toMatchObject({ episodes: 1, succeeded: 1 });
+    const [credits] = /(?<=<p class="credits">)[^<]*/.exec(await readFile(path.join(out, 'report.html'), 'utf8'))!;
+    expect(credits).toMatch(/^Forecasts: a trained model, models\/nano-flow\. Plans: hybrid .* models\/nano-policy\.$/);
+  }, 120_000);
+
   it('shows the mission in a page, and keeps everything that was on the bus', async () => {
     const out = path.join(folder, 'demo');
-    const ended = await run(['demo', '--count', '1', '--seed', '0', '--out', out]);
+    const ended = await run(['demo', '--count', '1', '--seed', '0', ...untrained, '--out', out]);
     expect(ended.code).toBe(0);
     expect(ended.err).toMatch(/1\/1 .*: in place after \d+\.\d s; forecast error \d\.\d cm, chunks within \d+ ms/);
     expect((await readdir(out)).sort()).toEqual(['episode_0.mcap', 'report.html', 'report.json']);
@@ -183,7 +196,18 @@ describe('the demo', () => {
 
   it('tells by its exit code when the robot did not do it', async () => {
     const out = path.join(folder, 'failed');
-    const ended = await run(['demo', '--count', '1', '--seed', '1', '--forecaster', 'static', '--out', out]);
+    const ended = await run([
+      'demo',
+      '--count',
+      '1',
+      '--seed',
+      '1',
+      ...untrained,
+      '--forecaster',
+      'static',
+      '--out',
+      out,
+    ]);
     expect([ended.code, ended.err]).toEqual([5, expect.stringMatching(/the object is not in its receptacle/)]);
     expect(existsSync(path.join(out, 'report.html'))).toBe(true);
   }, 60_000);
