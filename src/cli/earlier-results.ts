@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { OutputError } from '../core/errors.js';
 
-/** Options whose value is a file or a folder that a command writes. `--json` is a flag on some commands, and `-` is stdout. */
+/** Options whose value is a file or a folder that a command writes; `-` is stdout. */
 const OUTPUT_OPTIONS = ['out', 'image', 'json', 'trace', 'keepFailed'] as const;
 
 /** `episodes` goes on where an earlier run was cut off: what is in its folder is kept. */

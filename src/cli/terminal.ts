@@ -67,7 +67,7 @@ export function formatError(error: unknown, verbose: boolean): string {
     : `error: ${line}`;
 }
 
-/** A bar of recorded seconds on a terminal; silent where nobody watches. */
+/** A bar of recorded seconds. */
 export function progressBar(label: string): {
   update: (played: Nanoseconds, whole: Nanoseconds) => void;
   stop: () => void;
@@ -83,7 +83,7 @@ export function progressBar(label: string): {
 }
 
 /** A bar of megabytes. */
-export function byteBar(label: string): { update: (done: number, total: number) => void; stop: () => void } {
+export function byteBar(label: string): Progress {
   const bar = terminalBar(label, 'MB');
   return {
     update: (done, total) => {
@@ -94,15 +94,44 @@ export function byteBar(label: string): { update: (done: number, total: number) 
 }
 
 /** A bar of things. */
-export function countBar(label: string): { update: (done: number, total: number) => void; stop: () => void } {
+export function countBar(label: string): Progress {
   return terminalBar(label, '');
 }
 
-function terminalBar(
+/** Between two lines of progress in a log: often enough to see that work goes on, and seldom enough to read the rest. */
+const LOG_PERIOD_MS = 60_000;
+
+interface Progress {
+  update: (value: number, total: number) => void;
+  stop: () => void;
+}
+
+/** A bar on a terminal. Where stderr is a file or a pipe, a line every minute in its place. */
+function terminalBar(label: string, unit: string): Progress {
+  if (quiet) return { update: () => undefined, stop: () => undefined };
+  return process.stderr.isTTY ? drawnBar(label, unit) : loggedProgress(label, unit, say);
+}
+
+/** Exported for tests, which have their own clock and lines. */
+export function loggedProgress(
   label: string,
   unit: string,
-): { update: (value: number, total: number) => void; stop: () => void } {
-  if (quiet || !process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
+  log: (line: string) => void,
+  now: () => number = () => performance.now(),
+): Progress {
+  const began = now();
+  let loggedAt = began;
+  return {
+    update: (value, total) => {
+      if (now() - loggedAt < LOG_PERIOD_MS) return;
+      loggedAt = now();
+      log(`${label} ${`${value}/${total} ${unit}`.trim()}, ${timeLeft(loggedAt - began, value, total)} left`);
+    },
+    stop: () => undefined,
+  };
+}
+
+function drawnBar(label: string, unit: string): Progress {
   const bar = new SingleBar({
     format: `${label} [{bar}] {value}/{total} ${unit} | {left} left`,
     hideCursor: true,

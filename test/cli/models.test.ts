@@ -119,7 +119,7 @@ describe('molmo-motion parity', () => {
 
 describe('molmo-motion inspect', () => {
   it('lists files, ports and operators, and finds a file that was changed', async () => {
-    const ended = await run(['inspect', file('policy'), '--json']);
+    const ended = await run(['inspect', file('policy'), '--json', '-']);
     expect([ended.code, ended.err]).toEqual([0, '']);
     const facts = JSON.parse(ended.out);
     expect(facts).toMatchObject({ task: 'policy', type: 'fp32', opsets: { 'ai.onnx': 23 } });

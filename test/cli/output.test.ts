@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { makeProgram } from '../../src/cli/main.js';
-import { timeLeft } from '../../src/cli/terminal.js';
+import { loggedProgress, timeLeft } from '../../src/cli/terminal.js';
 import { expectOneError, PROGRAM, run } from './program.js';
 
 let folder: string;
@@ -66,6 +66,19 @@ describe('results and notices', () => {
     expect(timeLeft(60_000, 10, 40)).toBe('3 min 0 s');
     expect(timeLeft(60_000, 1, 100)).toBe('1 h 39 min');
     expect(timeLeft(2000, 100, 100)).toBe('0 s');
+  });
+
+  it('is a line every minute where nobody sees a bar', () => {
+    const lines: string[] = [];
+    let now = 0;
+    const progress = loggedProgress(
+      'episodes',
+      '',
+      (line) => lines.push(line),
+      () => now,
+    );
+    for (; now <= 125_000; now += 5_000) progress.update(now / 5_000, 100);
+    expect(lines).toEqual(['episodes 12/100, 7 min 20 s left', 'episodes 24/100, 6 min 20 s left']);
   });
 });
 

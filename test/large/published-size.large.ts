@@ -143,7 +143,7 @@ it('builds in less than 2 GB, loads as int4, and answers', async () => {
     expect(built.peakMb).toBeLessThan(2000);
     expect(graph).toBeLessThan(20);
   }
-  const inspected = await measure(['inspect', file('int4'), '--json']);
+  const inspected = await measure(['inspect', file('int4'), '--json', '-']);
   report('inspect int4', inspected);
   const { files } = JSON.parse(inspected.out) as { readonly files: readonly { readonly hash: string }[] };
   expect(files.every(({ hash }) => hash === 'ok')).toBe(true);

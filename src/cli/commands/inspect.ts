@@ -5,7 +5,8 @@ import { describeError, InputError } from '../../core/errors.js';
 import { bundleFiles, openBundle, sha256Of, type BundleDescription } from '../../inference/bundle.js';
 import { modelFacts, type ModelFacts, type PortFacts } from '../../onnx/model-facts.js';
 import { interruptible } from '../interruption.js';
-import { byteBar, print, printJson, printTable } from '../terminal.js';
+import { reportResult } from '../json-report.js';
+import { byteBar, print, printTable } from '../terminal.js';
 
 interface FileFacts {
   readonly file: string;
@@ -30,11 +31,12 @@ export function inspectCommand(): Command {
     )
     .argument('<bundle>', 'folder that molmo-motion build wrote')
     .option('--no-hashes', 'leave the content of the files unread')
-    .option('--json', 'print the facts as JSON')
-    .action(async (folder: string, options: { readonly hashes: boolean; readonly json?: boolean }) => {
+    .option('--json <file>', 'write the facts as JSON; - for stdout, in place of the text')
+    .action(async (folder: string, options: { readonly hashes: boolean; readonly json?: string }) => {
       const facts = await inspect(folder, options.hashes);
-      if (options.json) printJson(facts);
-      else show(facts);
+      await reportResult(options.json, facts, () => {
+        show(facts);
+      });
       const changed = facts.files.filter(({ hash }) => hash === 'differs').map(({ file }) => file);
       if (changed.length > 0) throw changedFiles(folder, changed);
     });
