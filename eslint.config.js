@@ -19,6 +19,8 @@ const mayImport = {
   forecasting: ['core', 'geometry'],
   planning: ['core', 'geometry', 'forecasting', 'execution'],
   execution: ['core', 'geometry'],
+  // Judges what execution sends: it shares nothing with it but the messages.
+  controller: ['core', 'bus'],
   simulator: [
     'core',
     'files',
@@ -28,6 +30,7 @@ const mayImport = {
     'forecasting',
     'planning',
     'execution',
+    'controller',
     'recordings',
     'threads',
   ],
