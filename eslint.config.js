@@ -79,6 +79,7 @@ const mayImport = {
     'visualization',
     'node',
     'recordings',
+    'controller',
     'simulator',
     'assembly',
   ],

@@ -34,7 +34,7 @@ Exit codes:
   2    wrong usage or configuration
   3    input that cannot be used, or an answer that cannot be read (what could be written is written)
   4    output that could not be written whole (nothing stands under its final name), or that exists already
-  5    done, and the robot did not do what it was told (an episode of the demo failed)
+  5    done, and the robot did not do what it was told (an episode of the demo failed, commands break a limit)
   130  cancelled with Ctrl-C`;
 
 /** Runs one command and sets the exit code. */

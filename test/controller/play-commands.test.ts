@@ -24,7 +24,7 @@ function play(
   settings: Partial<ControllerSettings> = {},
   clockAheadS = 0,
 ): ControlledArmFigures {
-  const commands = sentCurve(arm, seededRandom(7), 150, HOME, sending);
+  const commands = sentCurve(arm, seededRandom(7), 100, HOME, sending);
   return playCommands(commands, {
     arm,
     settings: { ...defaultSettings('jazzy'), ...settings },

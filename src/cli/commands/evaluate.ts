@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { InputError } from '../../core/errors.js';
 import { evaluatePredictions, type PredictionsReport } from '../../evaluation/predictions.js';
 import type { MetricVariant } from '../../evaluation/metrics.js';
+import { evaluateCommandsCommand } from './evaluate-commands.js';
 import { evaluateEpisodesCommand } from './evaluate-episodes.js';
 import { readText } from '../input-file.js';
 import { reportResult } from '../json-report.js';
@@ -9,9 +10,10 @@ import { printTable, say } from '../terminal.js';
 
 export function evaluateCommand(): Command {
   return new Command('evaluate')
-    .description('score predictions, or the closed loop in the simulator')
+    .description('score predictions, the closed loop in the simulator, or recorded commands')
     .addCommand(evaluatePredictionsCommand())
-    .addCommand(evaluateEpisodesCommand());
+    .addCommand(evaluateEpisodesCommand())
+    .addCommand(evaluateCommandsCommand());
 }
 
 function evaluatePredictionsCommand(): Command {
