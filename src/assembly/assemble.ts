@@ -1,6 +1,5 @@
 import type { Arm } from '../core/arm.js';
 import { ConfigurationError } from '../core/errors.js';
-import { MODEL_STEP_S, toSeconds } from '../core/time.js';
 import { checkLatency, type QueueOptions } from '../execution/chunk-queue.js';
 import { loadArm } from '../files/arm-file.js';
 import { FRANKA_HAND_TCP } from '../geometry/franka-kinematics.js';
@@ -15,6 +14,7 @@ import { Assembly } from './assembly.js';
 import { forecastCamera, resolveCameras } from './cameras.js';
 import type { NodeConfig } from './config/node-config.js';
 import { feedOptions, framesOf } from './feed-options.js';
+import { forecastStepS } from './forecast-step.js';
 import { FORECASTERS } from './forecasters.js';
 import { GROUNDERS } from './grounders.js';
 import { PLANNERS, type OpenPlanner } from './planners.js';
@@ -47,12 +47,12 @@ async function assembleInto(
   const frames = framesOf(config, arm);
   const cameras = resolveCameras(config.cameras, world.topics);
   const camera = forecastCamera(config, cameras, world);
-  const stepS = config.forecasting.step_s === 'auto' ? trackStepS(world) : config.forecasting.step_s;
   const held = new HeldObject();
   const forecaster = await FORECASTERS.open(config.forecasting.forecaster, config.forecasting.options, {
     world,
     seed: config.seed,
   });
+  const stepS = forecastStepS(config, forecaster, world);
   const planner = await PLANNERS.open(config.planning.planner, config.planning.options, {
     world,
     config,
@@ -167,12 +167,6 @@ async function openGrounders(
   if (grounding.repeat_clicks && given.length > 0) return [new RepeatedClick(clicks, given)];
   for (const click of given) clicks.click(click.camera, click.pixel);
   return chosen ? [clicks, chosen] : [clicks];
-}
-
-/** The pace of the known tracks, where there are some: their rows are what a forecast is measured against. */
-function trackStepS({ tracks }: World): number {
-  if (!tracks || tracks.stamps.length < 2) return MODEL_STEP_S;
-  return toSeconds(tracks.stamps.at(-1)! - tracks.stamps[0]!) / (tracks.stamps.length - 1);
 }
 
 /** Forecasts that cost nothing are made once a second, those that a model or a policy waits for as often as there is something to see. */

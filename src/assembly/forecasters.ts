@@ -21,7 +21,7 @@ const steps = z.number().int().positive().max(MOST_STEPS).default(30).meta({ des
 /** The longest answer that a context of 36,864 tokens has room for. */
 const MOST_TOKENS = 36_864;
 
-const withoutModel = (forecaster: Forecaster): OpenForecaster => ({ forecaster, lastRun: () => null });
+const withoutModel = (forecaster: Forecaster): OpenForecaster => ({ forecaster, stepS: null, lastRun: () => null });
 
 /** Who can forecast. */
 export const FORECASTERS = new Registry<ForecasterContext, OpenForecaster>(

@@ -19,6 +19,8 @@ export interface OpenPolicy {
 
 export interface OpenForecaster {
   readonly forecaster: Forecaster;
+  /** Seconds between the steps that it was trained to answer; null where it answers at whatever step it is asked for. */
+  readonly stepS: number | null;
   /** The last run of its model; null where it has none. */
   readonly lastRun: () => ModelRun | null;
 }
@@ -56,15 +58,17 @@ export class BundleModels implements ModelSource {
     { steps, seed, maxNewTokens, history }: ForecastModelOptions,
   ): Promise<OpenForecaster> {
     const model = await this.#model(folder, 'forecast');
-    if (model.bundle.description.architecture.trajectoryExpert) {
+    const { architecture, stepS } = model.bundle.description;
+    if (architecture.trajectoryExpert) {
       const network = new FlowModel(model);
-      return { forecaster: new FlowMatchingForecaster(network, seed), lastRun: () => network.lastRun };
+      return { forecaster: new FlowMatchingForecaster(network, seed), stepS, lastRun: () => network.lastRun };
     }
     const network = new AnswerModel(model);
     // A clip may have fewer pictures than the model could take; the published models were trained with both.
     const pictures = Math.min(network.maxImages, history);
     return {
       forecaster: new AutoregressiveForecaster(network, steps, pictures, maxNewTokens ?? undefined),
+      stepS,
       lastRun: () => network.lastRun,
     };
   }

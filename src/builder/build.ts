@@ -7,6 +7,7 @@ import { BUNDLE_FILE, BUNDLE_FORMAT, sha256Of, type BundleDescription, type Bund
 import { completeTokenizer, findGroundingTokens, findTokenIds, Tokenizer } from '../inference/tokenizer.js';
 import type { GroundingTokens, PolicyInput, TokenIds } from '../inference/model-input.js';
 import { outputError, writeAtomically } from '../files/atomic-file.js';
+import { MODEL_STEP_S } from '../core/time.js';
 import { readJsonFile } from '../files/json-file.js';
 import { openCheckpoint, type Checkpoint } from './checkpoint/checkpoint.js';
 import type { Task } from './checkpoint/description.js';
@@ -25,6 +26,8 @@ export interface BuildOptions {
   readonly cameras?: readonly string[] | undefined;
   /** What the policy's actions say of the arm, where they are not positions. */
   readonly actions?: PolicyInput['actions'] | undefined;
+  /** Seconds between steps, where they are not those of the published models. */
+  readonly stepS?: number | undefined;
   readonly builtBy: string;
   /** Bytes read so far, and in all. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -36,9 +39,6 @@ interface SpecialTokens {
   readonly tokens: TokenIds;
   readonly groundingTokens?: GroundingTokens;
 }
-
-/** Both MolmoMotion and MolmoBot were trained at 15 steps a second. */
-const STEP_S = 1 / 15;
 
 /**
  * Makes a bundle out of a checkpoint. The folder appears under its name only when it is complete; an earlier bundle there is replaced.
@@ -123,7 +123,7 @@ async function writeBundle(
         ...(options.actions && { actions: options.actions }),
       },
     }),
-    stepS: STEP_S,
+    stepS: options.stepS ?? MODEL_STEP_S,
     graph: await describe(GRAPH),
     traceGraph: await describe(TRACE_GRAPH),
     tokenizer: await describe(TOKENIZER),

@@ -3,6 +3,7 @@ import { buildBundle } from '../../builder/build.js';
 import { TASKS, type Task } from '../../builder/checkpoint/description.js';
 import { BUILD_TYPES, type BuildType } from '../../builder/weights/weights.js';
 import type { PolicyInput } from '../../inference/model-input.js';
+import { positiveNumber } from '../arguments.js';
 import { interruptible } from '../interruption.js';
 import { packageFacts } from '../package-facts.js';
 import { byteBar, say } from '../terminal.js';
@@ -15,6 +16,7 @@ interface BuildCommandOptions {
   readonly dtype: BuildType;
   readonly cameras?: string;
   readonly actions?: PolicyInput['actions'];
+  readonly step?: number;
 }
 
 export function buildCommand(): Command {
@@ -36,6 +38,11 @@ export function buildCommand(): Command {
         'joint_pos_rel',
       ]),
     )
+    .option(
+      '--step <seconds>',
+      'between the steps of a forecast or a chunk, which checkpoints do not say (default: 1/15)',
+      positiveNumber,
+    )
     .addHelpText(
       'after',
       '\nWeights that have the right type already are used in place: the bundle holds a hard link to the checkpoint file (a copy on another file system).\nEvery weight is read once and must be finite.',
@@ -51,6 +58,7 @@ export function buildCommand(): Command {
           tokenizer: options.tokenizer,
           cameras: options.cameras?.split(','),
           actions: options.actions,
+          stepS: options.step,
           builtBy: `molmo_motion_planner ${packageFacts().version}`,
           onProgress: bar.update,
           signal,

@@ -82,7 +82,7 @@ export const forecastingSection = z
     }),
     step_s: setting(z.union([z.literal('auto'), z.number().positive()]), 'auto', {
       description:
-        'time between history pictures and between future steps; auto is that of the known tracks of a recording, else 1/15',
+        "time between history pictures and between future steps; auto is a bundle's own, on clips that of their frames, without a bundle that of the known tracks of a recording, else 1/15",
       unit: 's',
       why: 'MolmoMotion was trained at 15 Hz',
     }),
