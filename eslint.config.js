@@ -49,6 +49,7 @@ const mayImport = {
     'inference',
     'builder',
   ],
+  serving: ['core', 'planning', 'execution'],
   node: ['core', 'planning', 'execution', 'geometry', 'bus', 'sensing', 'grounding', 'forecasting', 'visualization'],
   assembly: [
     'core',
@@ -63,6 +64,7 @@ const mayImport = {
     'inference',
     'node',
     'recordings',
+    'serving',
   ],
   runs: [
     'core',

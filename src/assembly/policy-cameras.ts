@@ -1,11 +1,6 @@
 import { ConfigurationError } from '../core/errors.js';
+import { CAMERA_ALIASES } from '../planning/camera-aliases.js';
 import type { OpenPolicy } from './model-source.js';
-
-/** Names that the published simulator policy takes in place of its own. */
-const ALIASES: ReadonlyMap<string, string> = new Map([
-  ['exo_camera_1', 'droid_shoulder_light_randomization'],
-  ['wrist_camera', 'wrist_camera_zed_mini'],
-]);
 
 /**
  * The cameras that a policy looks through, in the order of its images.
@@ -26,7 +21,7 @@ export function policyCameras(
     });
   }
   return wanted.map((name) => {
-    const candidates = renamed.has(name) ? [renamed.get(name)!] : [name, ALIASES.get(name)];
+    const candidates = renamed.has(name) ? [renamed.get(name)!] : [name, CAMERA_ALIASES.get(name)];
     const found = candidates.find((candidate) => candidate !== undefined && cameras.includes(candidate));
     if (found !== undefined) return found;
     throw new ConfigurationError({

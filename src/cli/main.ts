@@ -16,6 +16,7 @@ import { inspectCommand } from './commands/inspect.js';
 import { liftCommand } from './commands/lift.js';
 import { nodeCommand } from './commands/node.js';
 import { replayCommand } from './commands/replay.js';
+import { serveCommand } from './commands/serve.js';
 import { simulateCommand } from './commands/simulate.js';
 import { tracksCommand } from './commands/tracks.js';
 import { refuseEarlierResults, withOverwrite } from './earlier-results.js';
@@ -77,6 +78,7 @@ export function makeProgram(rosArguments: readonly string[] = []): Command {
     policyCommand,
     pointCommand,
     parityCommand,
+    serveCommand,
     benchCommand,
     configCommand,
     () => nodeCommand(rosArguments),

@@ -56,6 +56,7 @@ describe('molmo-motion', () => {
       'policy',
       'point',
       'parity',
+      'serve',
     ]) {
       expect(help.out).toContain(command);
       const own = await run([command, '--help']);
