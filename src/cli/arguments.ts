@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import type { Shard } from '../evaluation/shards.js';
 import type { Pixel, Vector3 } from '../core/vector.js';
 
 /** Readers of option values; commander prints what they refuse. */
@@ -103,4 +104,12 @@ export function cameraName(
   const at = text.indexOf('=');
   if (at < 1 || at === text.length - 1) throw new InvalidArgumentError("give NAME=RECORDED, the policy's name first.");
   return [...earlier, [text.slice(0, at), text.slice(at + 1)]];
+}
+
+/** `K/N`, K from 1. */
+export function shard(text: string): Shard {
+  const [, index, of] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+  const found = { index: Number(index), of: Number(of) };
+  if (found.index >= 1 && found.index <= found.of) return found;
+  throw new InvalidArgumentError('K/N is needed, such as 1/4: part K of N, from 1.');
 }

@@ -36,11 +36,11 @@ async function hashes(out: string): Promise<Record<string, string>> {
 }
 
 it('records episodes that readers of MolmoSpaces accept, the same to the byte on one thread or two', async () => {
-  const ended = await make('two', '--count', '2', '--threads', '2');
+  const ended = await make('two', '--count', '2', '--jobs', '2');
   expect([ended.code, ended.err]).toEqual([0, expect.stringMatching(/2 of 2 episodes/)]);
   // Half of it, and then the rest.
-  expect((await make('one', '--count', '1', '--threads', '1')).code).toBe(0);
-  expect((await make('one', '--count', '2', '--threads', '1')).code).toBe(0);
+  expect((await make('one', '--count', '1', '--jobs', '1')).code).toBe(0);
+  expect((await make('one', '--count', '2', '--jobs', '1')).code).toBe(0);
   expect(await hashes('one')).toEqual(await hashes('two'));
 
   const recording = await RolloutRecording.open(

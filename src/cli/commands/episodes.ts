@@ -21,7 +21,7 @@ interface EpisodesCommandOptions {
   readonly seed: number;
   readonly out: string;
   readonly scene?: string;
-  readonly threads: number;
+  readonly jobs: number;
   readonly moments?: boolean;
   readonly stride: number;
   readonly noise: number;
@@ -40,7 +40,7 @@ export function episodesCommand(): Command {
     .requiredOption('--out <dir>', 'folder; episodes that are in it already are kept')
     .option('--scene <file>', `description of the scenes (default: ${installedPath('config/scenes/tabletop.yaml')})`)
     .option(
-      '--threads <n>',
+      '--jobs <n>',
       'episodes made at the same time (default: one for each core)',
       countingNumber,
       availableParallelism(),
@@ -66,7 +66,7 @@ export function episodesCommand(): Command {
 }
 
 async function run(options: EpisodesCommandOptions): Promise<void> {
-  const { count, seed, out, scene, threads } = options;
+  const { count, seed, out, scene, jobs: threads } = options;
   const [arm, config] = await Promise.all([loadArm('fr3'), loadSceneConfig(scene)]);
   await makeFolder(out);
   const bar = countBar('episodes');

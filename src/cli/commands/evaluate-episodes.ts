@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
@@ -6,14 +7,10 @@ import { FORECASTERS } from '../../assembly/forecasters.js';
 import { PLANNERS } from '../../assembly/planners.js';
 import { CancelledError } from '../../core/errors.js';
 import type { Vector3 } from '../../core/vector.js';
-import {
-  episodesReport,
-  type EpisodeResult,
-  type EpisodesReport,
-  type SuccessShare,
-} from '../../evaluation/episodes.js';
+import { episodesReport, type EpisodeResult } from '../../evaluation/episodes.js';
+import { seedsOf, type Shard, type ShardOrigin } from '../../evaluation/shards.js';
 import { onThreads } from '../../threads/worker-pool.js';
-import { countingNumber, vector } from '../arguments.js';
+import { countingNumber, shard, vector } from '../arguments.js';
 import {
   episodeConfig,
   episodeScenes,
@@ -25,12 +22,14 @@ import type { EvaluationRequest } from '../evaluation-worker.js';
 import { interruptible } from '../interruption.js';
 import { reportResult } from '../json-report.js';
 import { makeFolder } from '../output-folder.js';
-import { countBar, print, printTable } from '../terminal.js';
+import { showEpisodes } from '../episodes-summary.js';
+import { countBar } from '../terminal.js';
 
 interface EvaluateEpisodesOptions extends EpisodeCommandOptions {
   readonly calibrationError?: Vector3;
   readonly keepFailed?: string;
   readonly jobs?: number;
+  readonly shard?: Shard;
   readonly json?: string;
 }
 
@@ -51,6 +50,11 @@ export function evaluateEpisodesCommand(): Command {
       'episodes at the same time (default: one for each core, or 1 with a bundle, of which each would open its own)',
       countingNumber,
     )
+    .option(
+      '--shard <k/n>',
+      'only part K of N of the episodes, for evaluate merge; every machine is given the same other options',
+      shard,
+    )
     .option('--json <file>', 'write the report; - for stdout, in place of the text')
     .addHelpText(
       'after',
@@ -67,20 +71,21 @@ async function run(options: EvaluateEpisodesOptions): Promise<void> {
   ]);
   // What cannot be written in the end is refused before the hours of work.
   if (json !== undefined && json !== '-') await makeFolder(path.dirname(json));
-  const requests = Array.from({ length: count }, (_, i): EvaluationRequest => ({
-    episode: {
-      config,
-      scenes,
-      seed: seed + i,
-      timeLimitS: options.timeLimit,
-      clock: 'virtual',
-      ...(options.calibrationError && { calibrationErrorM: options.calibrationError }),
-    },
+  const common = {
+    config,
+    scenes,
+    timeLimitS: options.timeLimit,
+    clock: 'virtual',
+    ...(options.calibrationError && { calibrationErrorM: options.calibrationError }),
+  } as const;
+  const seeds = seedsOf(options.shard ?? { index: 1, of: 1 }, seed, count);
+  const requests = seeds.map((one): EvaluationRequest => ({
+    episode: { ...common, seed: one },
     ...(keepFailed !== undefined && { keepFailed }),
   }));
   const results: EpisodeResult[] = [];
   const bar = countBar('episodes');
-  bar.update(0, count);
+  bar.update(0, seeds.length);
   const began = performance.now();
   await interruptible(async (signal) => {
     await onThreads<EpisodeResult>(WORKER_FILE, requests, {
@@ -88,7 +93,7 @@ async function run(options: EvaluateEpisodesOptions): Promise<void> {
       signal,
       onResult: (result) => {
         results.push(result);
-        bar.update(results.length, count);
+        bar.update(results.length, seeds.length);
       },
     });
     if (signal.aborted) throw new CancelledError('the evaluation');
@@ -97,8 +102,9 @@ async function run(options: EvaluateEpisodesOptions): Promise<void> {
   const { forecasting, planning } = config;
   const wallS = (performance.now() - began) / 1000;
   const report = episodesReport(forecasting.forecaster, planning.planner, results, wallS);
-  await reportResult(json, report, () => {
-    show(report);
+  const origin = options.shard && originOf(options.shard, seed, count, common);
+  await reportResult(json, { ...report, ...(origin && { shard: origin }) }, () => {
+    showEpisodes(report);
   });
 }
 
@@ -107,42 +113,8 @@ function usesModel({ forecasting, planning }: NodeConfig): boolean {
   return FORECASTERS.needsModel(forecasting.forecaster) || PLANNERS.needsModel(planning.planner);
 }
 
-function show({
-  success,
-  failures,
-  forecast_error_m: error,
-  chunk_latency_ms: latency,
-  limiter,
-  ...report
-}: EpisodesReport): void {
-  const row = (name: string, { succeeded, episodes, rate }: SuccessShare): (string | number)[] => [
-    name,
-    `${succeeded} of ${episodes}`,
-    rate === null ? '-' : `${(100 * rate).toFixed(1)} %`,
-  ];
-  printTable(
-    ['episodes', 'succeeded', ''],
-    [
-      row('all', success),
-      row('seen objects', success.seen_object),
-      row('unseen objects', success.unseen_object),
-      row('seen layouts', success.seen_layout),
-      row('unseen layouts', success.unseen_layout),
-    ],
-  );
-  const number = (value: number | null, digits: number): string => value?.toFixed(digits) ?? '-';
-  print(
-    `forecasts of the held object: ADE ${number(error.ADE, 4)} m, FDE ${number(error.FDE, 4)} m from where its points then went`,
-  );
-  print(`${latency.chunks} chunks: p50 ${number(latency.p50, 1)} ms, p95 ${number(latency.p95, 1)} ms`);
-  const limited = Object.entries(limiter.limited).map(([reason, times]) => `${reason} ${times}`);
-  print(
-    `${limiter.commands} commands, ${limiter.holds} of them holding; joints limited: ${limited.join(', ') || 'never'}; ${limiter.stops} stops`,
-  );
-  print(
-    `${report.simulated_s.toFixed(0)} s simulated in ${report.wall_s.toFixed(0)} s (${number(report.times_real_time, 2)} times real time)`,
-  );
-  for (const { seed, failure } of report.episodes)
-    if (failure) print(`seed ${seed}: ${failure.code}: ${failure.message}`);
-  for (const [code, times] of Object.entries(failures)) print(`failed by ${code}: ${times}`);
+/** @param common what decides, beside its seed, what an episode is. */
+function originOf({ index, of }: Shard, firstSeed: number, count: number, common: object): ShardOrigin {
+  const evaluation = createHash('sha256').update(JSON.stringify(common)).digest('hex');
+  return { index, of, first_seed: firstSeed, count, evaluation };
 }

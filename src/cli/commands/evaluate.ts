@@ -4,6 +4,7 @@ import { evaluatePredictions, type PredictionsReport } from '../../evaluation/pr
 import type { MetricVariant } from '../../evaluation/metrics.js';
 import { evaluateCommandsCommand } from './evaluate-commands.js';
 import { evaluateEpisodesCommand } from './evaluate-episodes.js';
+import { evaluateMergeCommand } from './evaluate-merge.js';
 import { readText } from '../input-file.js';
 import { reportResult } from '../json-report.js';
 import { printTable, say } from '../terminal.js';
@@ -13,6 +14,7 @@ export function evaluateCommand(): Command {
     .description('score predictions, the closed loop in the simulator, or recorded commands')
     .addCommand(evaluatePredictionsCommand())
     .addCommand(evaluateEpisodesCommand())
+    .addCommand(evaluateMergeCommand())
     .addCommand(evaluateCommandsCommand());
 }
 
