@@ -71,19 +71,12 @@ export {
   type SeenForecast,
 } from './planning/rigid-planner.js';
 
-// The limiter.
-export {
-  brakeStep,
-  isStanding,
-  limitStep,
-  prepareLimits,
-  standingAt,
-  type LimitedStep,
-  type LimiterOptions,
-  type LimitReason,
-  type Limits,
-  type MotionState,
-} from './execution/limiter.js';
+// The limiter: a curve that keeps an arm's limits.
+export { isResting, type CurveTick } from './execution/curve.js';
+export { prepareLimits, type LimiterOptions, type Limits } from './execution/limiter.js';
+export { restAt, steer, type LimitReason, type Reference, type Steered } from './execution/steering.js';
+export { Timeline, type CurveState } from './execution/timeline.js';
+export { trajectoryMessage } from './node/trajectory-message.js';
 export { timePath, type TimedPath } from './execution/timed-path.js';
 
 // The whole system: one configuration, one assembly, and the worlds that it runs in.

@@ -188,6 +188,7 @@ function executionOptions(
     mode: execution.mode,
     executedSteps: planner.executedSteps,
     blendSteps: execution.blend_steps,
+    speed: execution.speed,
   };
   checkLatency(queue, planner.horizon, planner.stepS, latencyS);
   const { chunkDelayS } = world;
@@ -198,8 +199,11 @@ function executionOptions(
       maxDeltaRad: limits.max_delta_rad,
       deltaRule: limits.delta_rule,
       marginRad: limits.position_margin_rad,
+      speed: execution.speed,
     },
     queue,
+    commitTicks: execution.commit_ticks,
+    historyTicks: execution.history_ticks,
     gripper: { convention: planner.gripper, debounceTicks: gripper.debounce_ticks },
     relativeActions: planner.isRelative,
     dryRun: execution.dry_run,
@@ -207,7 +211,13 @@ function executionOptions(
     ...(chunkDelayS && { simulatedLatencyS: () => chunkDelayS(latencyS) }),
     isRecorded: !world.isCommanded,
     // A recorded arm follows the recorded commands, not these.
-    maxTrackingErrorRad: world.isCommanded ? watchdog.tracking_rad : Number.POSITIVE_INFINITY,
+    tracking: world.isCommanded
+      ? {
+          lagS: watchdog.tracking_lag_s,
+          measuredRad: watchdog.tracking_rad,
+          referenceRad: watchdog.reference_rad,
+        }
+      : null,
     cameras: planner.cameras,
     maxAgeS: watchLimits(execution, topics, planner, world),
     movingModes: execution.moving_modes,
@@ -221,13 +231,13 @@ const TRANSFORMS_AGE_S = 1;
 const SPARE_S = 0.5;
 
 function watchLimits(
-  { watchdog, latency_s: latencyS }: NodeConfig['execution'],
+  { watchdog, latency_s: latencyS, speed }: NodeConfig['execution'],
   { tf }: NodeConfig['topics'],
   { horizon, stepS }: OpenPlanner,
   { topics }: World,
 ): WatchLimits {
   const hasTransforms = topics.some(({ topic }) => topic === tf);
-  const chunkS = watchdog.chunk_s === 'auto' ? horizon * stepS + latencyS + SPARE_S : watchdog.chunk_s;
+  const chunkS = watchdog.chunk_s === 'auto' ? (horizon * stepS) / speed + latencyS + SPARE_S : watchdog.chunk_s;
   return {
     images: watchdog.images_s,
     joints: watchdog.joints_s,

@@ -163,13 +163,13 @@ export class Assembly {
         if (agreement) agreement.gateM = value;
         return;
       case 'execution.dry_run': {
-        const { success, message } = execution?.setDryRun(value) ?? { success: true, message: '' };
-        if (!success)
+        if (execution?.phase === 'active' || execution?.phase === 'stopping')
           throw new ConfigurationError({
             code: 'config.live',
-            message: `execution.dry_run cannot change now: ${message}`,
+            message: `execution.dry_run cannot change now: the arm is ${execution.phase}`,
             remedy: 'stop the arm first',
           });
+        execution?.setDryRun(value);
       }
     }
   }

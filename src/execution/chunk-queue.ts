@@ -12,6 +12,8 @@ export interface QueueOptions {
   readonly executedSteps: number;
   /** Steps over which a new chunk takes over from its predecessor, where both have one; 0 switches at once. */
   readonly blendSteps?: number;
+  /** Rate at which the time of chunks passes, above 0, at most 1. The way of the arm stays the same. */
+  readonly speed?: number;
 }
 
 /** What to do at one tick, and where it comes from. */
@@ -20,6 +22,12 @@ export interface QueuedStep {
   readonly action: readonly number[];
   readonly chunk: ActionChunk;
   readonly index: number;
+  /** Where the plan is one tick from now, in steps of the chunk: step 0 is reached at 0, and a fraction lies between two steps. */
+  readonly progress: number;
+  /** Time of one step as it is executed, seconds. */
+  readonly stepS: number;
+  /** The chunk that this one takes over from, and the share that this one already has. */
+  readonly before: { readonly chunk: ActionChunk; readonly progress: number; readonly share: number } | null;
 }
 
 export interface QueueFigures {
@@ -34,6 +42,8 @@ export interface QueueFigures {
 
 /** Float comparisons of times that are multiples of a period. */
 const EPSILON_STEPS = 1e-6;
+/** The observation of a chunk is one step before its first action. */
+const BEFORE_FIRST = -1;
 
 /** Steps of action chunks in the order of their time. The text of the task travels with its chunk: another task empties the queue. */
 export class ChunkQueue {
@@ -41,8 +51,8 @@ export class ChunkQueue {
   #current: ActionChunk | null = null;
   /** Still asked for its steps while its successor takes over. */
   #previous: ActionChunk | null = null;
-  /** Synchronous: next step of the current chunk. */
-  #index = 0;
+  /** Synchronous: where the current chunk is, in steps; it begins at -1. */
+  #progress = BEFORE_FIRST;
   /** Asynchronous: first step that the current chunk was asked for, and ticks since. */
   #first: number | null = null;
   #blended = 0;
@@ -51,8 +61,15 @@ export class ChunkQueue {
   readonly #slack: number[] = [];
 
   constructor(options: QueueOptions) {
-    this.#options = { blendSteps: 0, ...options };
-    const { executedSteps, blendSteps } = this.#options;
+    this.#options = { blendSteps: 0, speed: 1, ...options };
+    const { executedSteps, blendSteps, speed } = this.#options;
+    if (!(speed > 0 && speed <= 1)) {
+      throw new ConfigurationError({
+        code: 'queue.options',
+        message: `a speed of ${speed} is not usable`,
+        remedy: 'give a number above 0, at most 1',
+      });
+    }
     if (!Number.isInteger(executedSteps) || executedSteps < 1 || !Number.isInteger(blendSteps) || blendSteps < 0) {
       throw new ConfigurationError({
         code: 'queue.options',
@@ -69,7 +86,7 @@ export class ChunkQueue {
 
   /** Steps of the current chunk that have been given out, in synchronous mode. */
   get index(): number {
-    return this.#index;
+    return Math.floor(this.#progress + EPSILON_STEPS) + 1;
   }
 
   /** Another task drops what is queued. */
@@ -86,7 +103,7 @@ export class ChunkQueue {
     if (this.#instruction !== null && chunk.instruction !== this.#instruction) return 'other-task';
     if (this.#current && chunk.stamp < this.#current.stamp) return 'older';
     if (this.#options.mode === 'asynchronous') {
-      if (elapsedSteps(chunk, now) >= chunk.steps.length) {
+      if (this.#elapsed(chunk, now) >= chunk.steps.length) {
         this.#counts.late++;
         return 'late';
       }
@@ -95,13 +112,13 @@ export class ChunkQueue {
     if (this.#current?.stamp === chunk.stamp) return 'older';
     if (this.#options.mode === 'asynchronous') {
       if (this.#current) {
-        const left = this.#current.steps.length - elapsedSteps(this.#current, now);
-        this.#slack.push(left * this.#current.stepS);
+        const left = this.#current.steps.length - this.#elapsed(this.#current, now);
+        this.#slack.push((left * this.#current.stepS) / this.#options.speed);
       }
     }
     this.#previous = this.#current;
     this.#current = chunk;
-    this.#index = 0;
+    this.#progress = BEFORE_FIRST;
     this.#first = null;
     this.#blended = 0;
     this.#counts.chunks++;
@@ -113,9 +130,11 @@ export class ChunkQueue {
     const chunk = this.#current;
     if (!chunk) return true;
     const executed = Math.min(this.#options.executedSteps, chunk.steps.length);
-    if (this.#options.mode === 'synchronous') return this.#index >= executed;
-    const done = elapsedSteps(chunk, now) - (this.#first ?? elapsedSteps(chunk, now));
-    return done + Math.ceil(latencyS / chunk.stepS - EPSILON_STEPS) >= executed;
+    if (this.#options.mode === 'synchronous') return this.#progress >= executed - 1 - EPSILON_STEPS;
+    const elapsed = this.#elapsed(chunk, now);
+    const done = elapsed - (this.#first ?? elapsed);
+    const latencySteps = (latencyS * this.#options.speed) / chunk.stepS;
+    return done + Math.ceil(latencySteps - EPSILON_STEPS) >= executed;
   }
 
   /** The step for this tick; null when there is none, and the arm should hold. */
@@ -128,7 +147,7 @@ export class ChunkQueue {
   clear(): void {
     this.#current = null;
     this.#previous = null;
-    this.#index = 0;
+    this.#progress = BEFORE_FIRST;
     this.#first = null;
   }
 
@@ -148,38 +167,47 @@ export class ChunkQueue {
 
   #nextInOrder(): QueuedStep | null {
     const chunk = this.#current;
-    if (!chunk || this.#index >= Math.min(this.#options.executedSteps, chunk.steps.length)) return null;
-    const index = this.#index++;
-    return { action: chunk.steps[index]!, chunk, index };
+    const { executedSteps, speed } = this.#options;
+    if (!chunk || this.#progress >= Math.min(executedSteps, chunk.steps.length) - 1 - EPSILON_STEPS) return null;
+    this.#progress += speed;
+    const index = Math.max(0, Math.floor(this.#progress + EPSILON_STEPS));
+    const stepS = chunk.stepS / speed;
+    return { action: chunk.steps[index]!, chunk, index, progress: this.#progress, stepS, before: null };
   }
 
   #nextInTime(now: Nanoseconds): QueuedStep | null {
     const chunk = this.#current;
     if (!chunk) return null;
-    const index = elapsedSteps(chunk, now);
+    const index = this.#elapsed(chunk, now);
     const action = chunk.steps[index];
     if (!action) return null;
     this.#first ??= index;
-    const before =
-      this.#previous && this.#blended < this.#options.blendSteps
-        ? this.#previous.steps[elapsedSteps(this.#previous, now)]
-        : undefined;
-    if (!before) {
+    const own = { chunk, index, progress: this.#progressOf(chunk, now), stepS: chunk.stepS / this.#options.speed };
+    const previous = this.#blended < this.#options.blendSteps ? this.#previous : null;
+    const before = previous?.steps[this.#elapsed(previous, now)];
+    if (!previous || !before) {
       this.#previous = null;
-      return { action, chunk, index };
+      return { ...own, action, before: null };
     }
     const share = ++this.#blended / (this.#options.blendSteps + 1);
     // The gripper's command is a switch: the new chunk has it.
     const blended = action.map((value, j) =>
       j === action.length - 1 ? value : share * value + (1 - share) * before[j]!,
     );
-    return { action: blended, chunk, index };
+    const progress = this.#progressOf(previous, now);
+    return { ...own, action: blended, before: { chunk: previous, progress, share } };
   }
-}
 
-/** Steps whose time is over: step k is given out during the k-th step after the chunk's observation. */
-function elapsedSteps(chunk: ActionChunk, now: Nanoseconds): number {
-  return Math.max(0, Math.floor(toSeconds(now - chunk.stamp) / chunk.stepS + EPSILON_STEPS));
+  /** Where a chunk is one tick from now, in steps: step k is reached k + 1 steps after the chunk's observation. */
+  #progressOf(chunk: ActionChunk, now: Nanoseconds): number {
+    const { speed } = this.#options;
+    return (toSeconds(now - chunk.stamp) / chunk.stepS) * speed + speed + BEFORE_FIRST;
+  }
+
+  /** Steps whose time is over: step k is given out during the k-th step after the chunk's observation. */
+  #elapsed(chunk: ActionChunk, now: Nanoseconds): number {
+    return Math.max(0, Math.floor(this.#progressOf(chunk, now) + EPSILON_STEPS));
+  }
 }
 
 /**

@@ -1,21 +1,17 @@
 import { describeError, InputError, PlannerError } from '../core/errors.js';
+import type { JointPositions } from '../core/joint-state.js';
 import { toSeconds, type Nanoseconds } from '../core/time.js';
 import type { ChunkQueue, QueuedStep } from './chunk-queue.js';
 import type { GripperSwitch } from './gripper.js';
-import {
-  brakeStep,
-  isStanding,
-  limitStep,
-  standingAt,
-  type LimitedStep,
-  type LimitReason,
-  type Limits,
-  type MotionState,
-} from './limiter.js';
+import { checkStanding, checkVector, type Limits } from './limiter.js';
+import { PlanReference, type ChunkOrigin } from './plan-reference.js';
+import { steer, type LimitReason } from './steering.js';
+import { Timeline } from './timeline.js';
+import { isJudged, judgeMeasured, judgeReference, type TrackingOptions } from './tracking.js';
 import type { Fault } from './watchdogs.js';
 
 /**
- * `idle`: never started. `active`: commands follow the chunks. `stopping`: the arm is led to a stop. `stopped`: latched, until someone starts it
+ * `idle`: never started. `active`: the curve follows the chunks. `stopping`: the arm is led to a stop. `stopped`: latched, until someone starts it
  * again, from where the arm then is.
  */
 export type Phase = 'idle' | 'active' | 'stopping' | 'stopped';
@@ -24,25 +20,39 @@ export interface ExecutorOptions {
   readonly limits: Limits;
   readonly queue: ChunkQueue;
   readonly gripper: GripperSwitch;
-  /** Joints of an action vector that are changes of the measured ones. */
-  readonly relative?: boolean;
-  /** Slow start: part of the arm's velocities at first, and seconds until all of them may be used. */
-  readonly slowStart?: { readonly scale: number; readonly overS: number };
-  /** A command that is further from the measured arm than this is not followed by the robot, radians. */
-  readonly maxTrackingErrorRad?: number;
+  /**
+   * So many ticks from the sending of a command are never changed by a later one, 1 or more. A controller stays on the curve while delay, difference of
+   * clocks and losses in a row together take no longer than one tick less.
+   */
+  readonly commitTicks: number;
+  /** Null where the arm that is measured is not the one that is commanded, as in a replay. */
+  readonly tracking: TrackingOptions | null;
 }
 
+/** What a start begins from. */
+export interface StartState {
+  readonly measured: JointPositions | null;
+  /** What the controller commands, radians; null where no controller tells. */
+  readonly reference: readonly number[] | null;
+  /** What forbids the start. */
+  readonly faults: readonly Fault[];
+  /** Something is in the gripper, which is not to be dropped. */
+  readonly isHolding?: boolean;
+}
+
+/** What the arm is told at one tick. */
 export interface Command {
   readonly stamp: Nanoseconds;
-  /** Seconds since the command before, in which the way here is within the limits. */
-  readonly dtS: number;
+  /** Number of the tick on the timeline. */
+  readonly tick: number;
+  readonly timeline: Timeline;
+  /** Where the curve is one tick later, radians and rad/s. */
   readonly positions: readonly number[];
   readonly velocities: readonly number[];
   /** Metres; null when the gripper is to stay as it is. */
   readonly gripperWidthM: number | null;
   /** Null while the arm holds or stops. */
   readonly step: QueuedStep | null;
-  readonly limited: LimitedStep;
 }
 
 export interface Stop {
@@ -60,15 +70,30 @@ export interface ExecutorFigures {
   readonly limited: readonly Readonly<Partial<Record<LimitReason, number>>>[];
 }
 
-const DEFAULT_TRACKING_RAD = 0.3;
+/** After a longer silence of the timer the arm stands at the end of its way, and nothing goes on by itself. */
+const LONGEST_GAP_S = 0.5;
+const LEAST_GAP_TICKS = 4;
+/** A controller that has not taken the resting curve in this time never will, seconds. */
+const REFERENCE_WAIT_S = 2;
+/** No way to rest takes as long; what is further ahead was before a clock jumped back, seconds. */
+const LONGEST_TAIL_S = 3;
+/** Rounding of times that are whole ticks. */
+const EPSILON_TICKS = 1e-3;
 
 /** The latch between plans and the robot: nothing moves before a start, and any fault ends in a stop that only a new start ends. */
 export class Executor {
   readonly #options: ExecutorOptions;
   #phase: Phase = 'idle';
-  #state: MotionState | null = null;
-  #lastAt: Nanoseconds = 0n;
-  #startedAt: Nanoseconds = 0n;
+  #timeline: Timeline | null = null;
+  /** When the arm is at rest that was stopped; null before the first stop. */
+  #restsAt: Nanoseconds | null = null;
+  /** The last tick that had its turn. */
+  #tick = 0;
+  #measured: JointPositions | null = null;
+  /** Whether the controller commands the resting curve, which a motion waits for; null where no controller tells. */
+  #isTaken: boolean | null = null;
+  /** Where the chunk that is followed began. */
+  #origin: (ChunkOrigin & { readonly chunk: QueuedStep['chunk'] }) | null = null;
   #commands = 0;
   #holds = 0;
   readonly #stops: Stop[] = [];
@@ -83,22 +108,44 @@ export class Executor {
     return this.#phase;
   }
 
+  get isRunning(): boolean {
+    return this.#phase === 'active' || this.#phase === 'stopping';
+  }
+
   /** The last stop; null when there was none. */
   get lastStop(): Stop | null {
     return this.#stops.at(-1) ?? null;
   }
 
+  /** Whether chunks are followed: the arm is started, the resting curve has been sent for long enough, and the controller has taken it. */
+  get isFollowing(): boolean {
+    return this.#phase === 'active' && this.#tick >= this.#options.commitTicks && this.#isTaken !== false;
+  }
+
+  /** What the arm is on; null while it stands and is sent nothing. */
+  get timeline(): Timeline | null {
+    return this.#timeline;
+  }
+
   /**
-   * Begins anew from where the arm is measured; nothing of an earlier run is left.
-   * @param faults what forbids it. @param isHolding something is in the gripper, which is not to be dropped.
-   * @throws InputError `executor.active`, `executor.fault`, `limiter.measured`, `limiter.outside`.
+   * Begins anew with a curve that rests where the controller commands, or where the arm is measured if no controller tells. Nothing of an earlier run is left.
+   * A start that is refused changes nothing.
+   * @throws InputError `executor.active`, `executor.braking`, `executor.fault`, `limiter.measured`, `limiter.outside`.
    */
-  start(now: Nanoseconds, measured: readonly number[] | null, faults: readonly Fault[], isHolding = false): void {
-    if (this.#phase === 'active' || this.#phase === 'stopping') {
+  start(now: Nanoseconds, { measured, reference, faults, isHolding = false }: StartState): void {
+    if (this.isRunning) {
       throw new InputError({
         code: 'executor.active',
         message: `the arm is ${this.#phase === 'active' ? 'active already' : 'coming to a stop'}`,
         remedy: 'stop it first, and wait until it stands',
+      });
+    }
+    const leftS = this.#restsAt === null ? 0 : toSeconds(this.#restsAt - now);
+    if (leftS > 0 && leftS < LONGEST_TAIL_S) {
+      throw new InputError({
+        code: 'executor.braking',
+        message: `the arm still comes to rest, for ${leftS.toFixed(2)} s`,
+        remedy: 'wait until it stands',
       });
     }
     const [fault] = faults;
@@ -109,113 +156,170 @@ export class Executor {
         remedy: fault?.remedy ?? 'publish its joint states',
       });
     }
-    this.#state = standingAt(this.#options.limits, measured);
+    const from = reference ?? measured.positions;
+    checkStanding(this.#options.limits, from);
+    this.#timeline = new Timeline(this.#options.limits, now, from);
     this.#options.queue.clear();
     this.#options.gripper.reset(isHolding);
-    this.#lastAt = now - BigInt(Math.round(this.#options.limits.options.periodS * 1e9));
-    this.#startedAt = now;
+    this.#tick = -1;
+    this.#measured = measured;
+    this.#origin = null;
+    this.#isTaken = reference ? false : null;
     this.#phase = 'active';
   }
 
   /** Latched. The queue is emptied: no plan survives a stop. */
   stop(now: Nanoseconds, { code, message, remedy, reaction }: Fault): void {
-    if (this.#phase === 'idle' || this.#phase === 'stopped') return;
+    if (!this.isRunning) return;
     if (this.#phase === 'active') this.#stops.push({ at: now, code, message, remedy });
     this.#options.queue.clear();
-    this.#phase = reaction === 'silent' || !this.#state || isStanding(this.#state) ? 'stopped' : 'stopping';
-    if (this.#phase === 'stopped') this.#state = null;
+    this.#phase = 'stopping';
+    // The robot has the way to a stand already: it is a part of everything that it was sent.
+    if (reaction === 'silent' || this.#timeline!.isRestingAt(now)) this.#end();
+  }
+
+  /** Where the arm is measured, which the published clamp is about. */
+  sawMeasured(joints: JointPositions): void {
+    this.#measured = joints;
+  }
+
+  /** Stops an arm that is not where the curve was when it was measured. */
+  judgeMeasured(now: Nanoseconds, { stamp, positions }: JointPositions): void {
+    const { tracking } = this.#options;
+    if (!this.#timeline || !tracking || !isJudged(stamp, now)) return;
+    const fault = judgeMeasured(this.#timeline, stamp, positions, tracking);
+    if (fault) this.stop(now, fault);
+  }
+
+  /** Stops an arm whose controller is off the curve. @param reference what it commands, radians. */
+  judgeReference(now: Nanoseconds, stamp: Nanoseconds, reference: readonly number[]): void {
+    const { tracking, commitTicks } = this.#options;
+    if (!this.#timeline || !tracking || !isJudged(stamp, now)) return;
+    // What it commanded before the resting curve was sent is no answer to it.
+    if (this.#isTaken === false && this.#timeline.tickAt(stamp) < commitTicks) return;
+    const fault = judgeReference(this.#timeline, stamp, reference, tracking);
+    if (fault) this.stop(now, fault);
+    else this.#isTaken = true;
   }
 
   /**
-   * What the robot is sent now; null for nothing.
-   * @param measured joint positions, radians. @param faults what the watchdogs have to say.
+   * The tick of a timer that is due about now, or of a chunk that comes between two ticks of the timer and is executed at the next.
+   * @param faults what the watchdogs have to say. @returns what the robot is sent now; null for nothing.
    */
-  tick(now: Nanoseconds, measured: readonly number[] | null, faults: readonly Fault[]): Command | null {
+  tick(now: Nanoseconds, faults: readonly Fault[], isBetween = false): Command | null {
     for (const fault of faults) this.stop(now, fault);
-    if (this.#phase !== 'active' && this.#phase !== 'stopping') return null;
-    const dtS = toSeconds(now - this.#lastAt);
+    const timeline = this.#timeline;
+    if (!timeline || !this.isRunning) return null;
+    const at = timeline.tickAt(now);
+    const tick = isBetween ? Math.ceil(at - EPSILON_TICKS) : Math.round(at);
     // Two ticks at once: the second one changes nothing.
-    if (dtS >= 0 && dtS < this.#options.limits.minDtS) return null;
-    try {
-      const command = this.#phase === 'active' ? this.#follow(now, measured, dtS) : this.#brake(now, dtS);
-      this.#lastAt = now;
-      this.#state = command.limited;
-      this.#count(command);
-      if (this.#phase === 'stopping' && isStanding(command.limited)) {
-        this.#phase = 'stopped';
-        this.#state = null;
-      }
-      return command;
-    } catch (error) {
-      const isGap = error instanceof PlannerError && error.code === 'limiter.dt';
-      this.stop(now, {
-        code: error instanceof PlannerError ? error.code : 'executor.unexpected',
-        message: describeError(error),
-        remedy: error instanceof PlannerError ? error.remedy : 'this is a fault of the software: please report it',
-        // After a gap the arm stands where it was last sent: there is nothing to brake.
-        reaction: isGap ? 'silent' : 'brake',
-      });
-      // The stop begins with this tick.
-      return this.#isStopping() ? this.tick(now, measured, []) : null;
+    if (tick <= this.#tick) return null;
+    const { tickS } = timeline.limits;
+    const gap = tick - this.#tick;
+    if (gap > Math.max(LEAST_GAP_TICKS, LONGEST_GAP_S / tickS)) {
+      this.stop(now, starved(gap * tickS));
+      return null;
     }
+    const isFollowing = this.isFollowing;
+    this.#tick = tick;
+    // Ticks that were missed are made up for by the tail, which the robot has followed meanwhile.
+    const { commitTicks } = this.#options;
+    timeline.brakeTo(tick + commitTicks - 1);
+    if (this.#isTaken === false && tick * tickS > REFERENCE_WAIT_S) this.stop(now, notTaken());
+    const step = isFollowing && this.#phase === 'active' ? this.#tryToFollow(now, timeline) : null;
+    if (!this.#timeline) return null;
+    if (!step && this.#phase === 'active') this.#holds++;
+    timeline.brakeTo(tick + commitTicks);
+    this.#commands++;
+    const { positions, velocities } = timeline.tick(tick + 1);
+    const command = {
+      stamp: timeline.stampOf(tick),
+      tick,
+      timeline,
+      positions: Array.from(positions),
+      velocities: Array.from(velocities),
+      gripperWidthM: step && this.#options.gripper.update(step.action.at(-1)!),
+      step,
+    };
+    if (this.#phase === 'stopping' && timeline.restsFrom <= tick) this.#end();
+    return command;
   }
 
   figures(): ExecutorFigures {
     return { commands: this.#commands, holds: this.#holds, stops: this.#stops, limited: this.#limited };
   }
 
-  #isStopping(): boolean {
-    return this.#phase === 'stopping';
+  #end(): void {
+    const { restsFrom } = this.#timeline!;
+    this.#restsAt = this.#timeline!.stampOf(restsFrom);
+    this.#phase = 'stopped';
+    this.#timeline = null;
   }
 
-  #follow(now: Nanoseconds, measured: readonly number[] | null, dtS: number): Command {
-    const { limits, queue, gripper, relative, maxTrackingErrorRad = DEFAULT_TRACKING_RAD } = this.#options;
-    const state = this.#state!;
-    if (!measured) throw unknownJoints();
-    const step = queue.next(now);
-    if (!step) {
-      // Nothing to do: the arm is led to a stand and stays there.
-      this.#holds++;
-      return this.#command(now, dtS, brakeStep(limits, state, dtS), null, null);
+  /** What cannot be followed ends in a stop, which begins with this tick. */
+  #tryToFollow(now: Nanoseconds, timeline: Timeline): QueuedStep | null {
+    try {
+      return this.#follow(timeline.stampOf(this.#tick), timeline);
+    } catch (error) {
+      const isOwn = error instanceof PlannerError;
+      this.stop(now, {
+        code: isOwn ? error.code : 'executor.unexpected',
+        message: describeError(error),
+        remedy: isOwn ? error.remedy : 'this is a fault of the software: please report it',
+        reaction: 'brake',
+      });
+      return null;
     }
-    const bad = step.action.findIndex((value) => !Number.isFinite(value));
-    if (bad >= 0) throw badAction(step, bad);
-    const joints = step.action.slice(0, -1);
-    const proposed = relative ? joints.map((delta, j) => delta + (measured[j] ?? Number.NaN)) : joints;
-    const limited = limitStep(limits, state, measured, proposed, dtS, this.#speedScale(now));
-    const astray = limited.positions.findIndex((q, j) => Math.abs(q - measured[j]!) > maxTrackingErrorRad);
-    if (astray >= 0) throw notFollowing(astray, limited.positions[astray]!, measured[astray]!);
-    return this.#command(now, dtS, limited, gripper.update(step.action.at(-1)!), step);
   }
 
-  #brake(now: Nanoseconds, dtS: number): Command {
-    return this.#command(now, dtS, brakeStep(this.#options.limits, this.#state!, dtS), null, null);
-  }
-
-  #command(
-    stamp: Nanoseconds,
-    dtS: number,
-    limited: LimitedStep,
-    gripperWidthM: number | null,
-    step: QueuedStep | null,
-  ): Command {
-    return { stamp, dtS, positions: limited.positions, velocities: limited.velocities, gripperWidthM, step, limited };
-  }
-
-  #count({ limited, step }: Command): void {
-    this.#commands++;
-    if (!step) return;
-    limited.limitedBy.forEach((reason, j) => {
+  /** One more tick of the curve, towards the next step of the queue; null where there is none. @throws InputError for what cannot be followed. */
+  #follow(at: Nanoseconds, timeline: Timeline): QueuedStep | null {
+    const { limits, queue, commitTicks } = this.#options;
+    const step = queue.next(at);
+    if (!step) return null;
+    checkSteps(step, limits.joints.length);
+    if (this.#origin?.chunk !== step.chunk) {
+      // The curve's end is where the plan is a few ticks later than this.
+      const { progress, chunk } = step;
+      const ahead = ((commitTicks - 2) * limits.tickS) / step.stepS;
+      this.#origin = { chunk, progress: progress + ahead, positions: timeline.endState.positions };
+    }
+    const reference = new PlanReference(step, this.#origin, (commitTicks - 2) * limits.tickS);
+    const { input, limitedBy } = steer(limits, timeline.endState, reference, this.#clampOf(timeline, step));
+    timeline.append(input);
+    limitedBy.forEach((reason, j) => {
       if (reason) this.#limited[j]![reason] = (this.#limited[j]![reason] ?? 0) + 1;
     });
+    return step;
   }
 
-  #speedScale(now: Nanoseconds): number {
-    const { slowStart } = this.#options;
-    if (!slowStart) return 1;
-    const share = Math.min(1, toSeconds(now - this.#startedAt) / slowStart.overS);
-    return slowStart.scale + (1 - slowStart.scale) * share;
+  /** The published clamp is about where the arm is measured when a step is executed: where the curve will be then, and as far from it as the arm is now. */
+  #clampOf(timeline: Timeline, { stepS }: QueuedStep): { readonly expected: number[]; readonly stepS: number } {
+    if (!this.#measured) throw unknownJoints();
+    const { stamp, positions: measured } = this.#measured;
+    checkVector(this.#options.limits, 'measured', measured);
+    const curve = timeline.at(stamp).positions;
+    const { positions } = timeline.endState;
+    return { expected: Array.from(positions, (q, j) => q + measured[j]! - curve[j]!), stepS };
   }
+}
+
+function starved(seconds: number): Fault {
+  return {
+    code: 'executor.gap',
+    message: `${seconds.toFixed(2)} s have passed since the last command: the arm stands where its way ended`,
+    remedy: 'look for what delayed the timer (a busy or suspended machine), then start again',
+    reaction: 'silent',
+  };
+}
+
+function notTaken(): Fault {
+  return {
+    code: 'executor.reference',
+    message: `the controller does not command what it was sent within ${REFERENCE_WAIT_S} s`,
+    remedy: 'check that it is active, hears the command topic, and refuses nothing (its log); then start again',
+    reaction: 'silent',
+  };
 }
 
 function unknownJoints(): InputError {
@@ -226,18 +330,20 @@ function unknownJoints(): InputError {
   });
 }
 
-function badAction({ action, chunk, index }: QueuedStep, bad: number): InputError {
-  return new InputError({
-    code: 'executor.action',
-    message: `step ${index} of a chunk of ${chunk.planner} has ${action[bad]!} as its value ${bad + 1}`,
-    remedy: 'the chunk is dropped; check the model with molmo-motion parity, then start again',
-  });
-}
-
-function notFollowing(joint: number, commanded: number, measured: number): InputError {
-  return new InputError({
-    code: 'executor.tracking',
-    message: `joint ${joint + 1} was sent to ${commanded.toFixed(4)} rad and stands at ${measured.toFixed(4)} rad: the robot does not follow`,
-    remedy: 'look whether something holds the arm, or another program moves it; then start again',
-  });
+/** @throws InputError `executor.action`. */
+function checkSteps({ chunk, before }: QueuedStep, joints: number): void {
+  for (const { steps, planner } of before ? [chunk, before.chunk] : [chunk]) {
+    const index = steps.findIndex((row) => row.length !== joints + 1 || !row.every(Number.isFinite));
+    if (index < 0) continue;
+    const row = steps[index]!;
+    const bad = row.findIndex((value) => !Number.isFinite(value));
+    throw new InputError({
+      code: 'executor.action',
+      message:
+        row.length !== joints + 1
+          ? `step ${index} of a chunk of ${planner} has ${row.length} values, where the ${joints} joints and the gripper need ${joints + 1}`
+          : `step ${index} of a chunk of ${planner} has ${row[bad]!} as its value ${bad + 1}`,
+      remedy: 'the chunk is dropped; check the model with molmo-motion parity, then start again',
+    });
+  }
 }

@@ -43,6 +43,29 @@ export function clampToMeasured(
   return deltas.map((delta, j) => (excess > 1 ? measured[j]! + delta / excess : target[j]!));
 }
 
+/**
+ * How many times too far each joint of a target is from where it is expected, by the same rule; 1 where it is near enough.
+ * @param steps of the policy until then, each of which allows the largest distance anew. @param excess is written.
+ */
+export function deltaExcess(
+  target: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  {
+    maxDeltaRad,
+    deltaRule,
+  }: { readonly maxDeltaRad: number | readonly number[] | null; readonly deltaRule: DeltaRule },
+  steps: number,
+  excess: Float64Array,
+): void {
+  let most = 1;
+  for (let j = 0; j < target.length; j++) {
+    const allowed = maxDeltaRad === null ? Infinity : typeof maxDeltaRad === 'number' ? maxDeltaRad : maxDeltaRad[j]!;
+    excess[j] = Math.max(1, Math.abs(target[j]! - expected[j]!) / (steps * allowed));
+    most = Math.max(most, excess[j]!);
+  }
+  if (deltaRule === 'uniform') excess.fill(most);
+}
+
 export interface ReferenceOptions {
   /** What an action's joints are: positions, or changes of the measured ones. */
   readonly actions?: 'joint_pos' | 'joint_pos_rel';

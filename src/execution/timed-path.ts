@@ -1,5 +1,7 @@
 import { InputError } from '../core/errors.js';
-import { isStanding, limitStep, standingAt, type Limits, type MotionState } from './limiter.js';
+import { advanceCurve, curveAtRest, isResting } from './curve.js';
+import { checkStanding, checkVector, type Limits } from './limiter.js';
+import { steer, type Reference } from './steering.js';
 
 export interface TimedPath {
   /** Seconds from the start; commands at the limiter's period. */
@@ -58,25 +60,35 @@ export function timePath(limits: Limits, path: readonly (readonly number[])[], s
 }
 
 function follow(limits: Limits, path: readonly (readonly number[])[], stepS: number, dilation: number): TimedPath {
-  const { periodS } = limits.options;
+  const { tickS } = limits;
   const wholeS = (path.length - 1) * stepS * dilation;
   const end = path.at(-1)!;
-  let state: MotionState = standingAt(limits, path[0]!);
+  const along = (seconds: number): number[] =>
+    pointAt(path, eased(Math.max(0, Math.min(1, seconds / wholeS))) * (path.length - 1));
+  checkStanding(limits, path[0]!);
+  checkVector(limits, 'proposed', end);
+  let state = curveAtRest(limits, path[0]!);
   const timesS = [0];
-  const positions: (readonly number[])[] = [state.positions];
+  const positions: (readonly number[])[] = [path[0]!];
   let trackingErrorRad = 0;
   for (let tick = 1; ; tick++) {
-    const share = Math.min(1, (tick * periodS) / wholeS);
-    const goal = pointAt(path, eased(share) * (path.length - 1));
-    state = limitStep(limits, state, state.positions, goal, periodS);
+    const begunS = (tick - 1) * tickS;
+    const reference: Reference = {
+      at: (seconds, goal, speed) => {
+        goal.set(along(begunS + seconds));
+        const [before, after] = [along(begunS + seconds - tickS / 2), along(begunS + seconds + tickS / 2)];
+        for (let j = 0; j < goal.length; j++) speed[j] = (after[j]! - before[j]!) / tickS;
+      },
+    };
+    state = advanceCurve(limits, state, steer(limits, state, reference, null).input);
+    const goal = along(tick * tickS);
     const error = goal.reduce((most, q, j) => Math.max(most, Math.abs(q - state.positions[j]!)), 0);
     // Behind the end the arm may still arrive.
-    if (share < 1) trackingErrorRad = Math.max(trackingErrorRad, error);
-    timesS.push(tick * periodS);
-    positions.push(state.positions);
-    const isThere = share === 1 && error < 1e-6;
-    if (isThere && isStanding(state)) break;
-    if (tick * periodS > wholeS + SETTLING_TICKS * periodS) {
+    if (tick * tickS < wholeS) trackingErrorRad = Math.max(trackingErrorRad, error);
+    timesS.push(tick * tickS);
+    positions.push(Array.from(state.positions));
+    if (tick * tickS >= wholeS && error < 1e-6 && isResting(state)) break;
+    if (tick * tickS > wholeS + SETTLING_TICKS * tickS) {
       trackingErrorRad = Math.max(
         trackingErrorRad,
         end.reduce((most, q, j) => Math.max(most, Math.abs(q - state.positions[j]!)), 0),

@@ -1,28 +1,25 @@
 import { Subject, type Observable, type Subscription } from 'rxjs';
 import { DEFAULT_QOS, type Bus, type Publisher } from '../bus/bus.js';
-import type { Float64Message, JointTrajectory } from '../bus/messages.js';
+import type { JointTrajectory } from '../bus/messages.js';
 import type { ActionChunk } from '../core/action-chunk.js';
 import type { Arm } from '../core/arm.js';
-import { widthOfState } from '../core/gripper.js';
-import { describeError, InputError, PlannerError } from '../core/errors.js';
+import { InputError } from '../core/errors.js';
 import type { JointPositions } from '../core/joint-state.js';
 import type { CameraFrame } from '../core/observation.js';
-import { fromSeconds, toSeconds, toTimeMessage, type Nanoseconds } from '../core/time.js';
+import { fromSeconds, toSeconds, type Nanoseconds } from '../core/time.js';
 import { ChunkQueue, type QueueFigures, type QueueOptions } from '../execution/chunk-queue.js';
-import {
-  Executor,
-  type Command,
-  type ExecutorFigures,
-  type ExecutorOptions,
-  type Phase,
-  type Stop,
-} from '../execution/executor.js';
-import { GripperSwitch, isHolding, testGripper, type GripperOptions } from '../execution/gripper.js';
+import { absoluteChunk } from '../execution/absolute-chunk.js';
+import { Executor, type Command, type ExecutorFigures, type Phase, type Stop } from '../execution/executor.js';
+import { GripperSwitch, type GripperOptions } from '../execution/gripper.js';
 import { prepareLimits, type LimiterOptions } from '../execution/limiter.js';
 import { startFault } from '../execution/start-conditions.js';
 import { SynchronousSlots } from '../execution/synchronous-slots.js';
+import type { TrackingOptions } from '../execution/tracking.js';
 import { Watchdogs, type Fault, type WatchedStream } from '../execution/watchdogs.js';
+import { serveExecution } from './execution-services.js';
+import { GripperPort } from './gripper-port.js';
 import { OUTPUT_TYPES, type NodeTopics } from './topics.js';
+import { trajectoryMessage } from './trajectory-message.js';
 
 export interface ExecutionOptions {
   readonly arm: Arm;
@@ -31,9 +28,14 @@ export interface ExecutionOptions {
   readonly gripper: GripperOptions;
   /** Commands are computed and shown, and not sent. */
   readonly dryRun: boolean;
+  /** A policy's steps are changes of the joints. */
   readonly relativeActions?: boolean;
-  readonly slowStart?: ExecutorOptions['slowStart'];
-  readonly maxTrackingErrorRad?: number;
+  /** Ticks that are never changed once they were sent. */
+  readonly commitTicks: number;
+  /** Ticks before now at which a sent curve begins: more than the clocks may be apart. */
+  readonly historyTicks: number;
+  /** Null where the arm that is measured is not the one that is commanded, as in a replay. */
+  readonly tracking: TrackingOptions | null;
   /** Expected time of a chunk, seconds: in asynchronous mode the next one is asked for so much earlier. */
   readonly latencyS: number;
   /** Of a replay, whose clock stands still while models compute: seconds after its observation that a chunk is taken to come. */
@@ -70,7 +72,7 @@ export interface ExecutionFigures extends ExecutorFigures {
   readonly gripper_moves: number;
 }
 
-/** Chunks in, commands out, at a fixed rate: queue, limiter, gripper, watchdogs and the stop latch, wired to a bus. */
+/** Chunks in, commands out, at a fixed rate: queue, curve, gripper, watchdogs and the stop latch, wired to a bus. */
 export class ExecutionStage {
   /** Every command, sent or only shown. */
   readonly commands: Observable<Command>;
@@ -86,27 +88,22 @@ export class ExecutionStage {
   readonly #slots: SynchronousSlots;
   readonly #command: Publisher<JointTrajectory>;
   readonly #preview: Publisher<JointTrajectory>;
-  readonly #gripper: Publisher<Float64Message>;
+  readonly #gripper: GripperPort;
   readonly #subscriptions: Subscription[] = [];
-  readonly #closing: (() => void)[] = [];
+  readonly #closing: readonly (() => void)[];
   #dryRun: boolean;
   #joints: JointPositions | null = null;
-  #gripperWidthM: number | null = null;
-  /** The width that the gripper was last sent, metres; null where none was. */
-  #gripperSentM: number | null = null;
   /** As last heard; null where nothing was. */
   #mode: string | null = null;
-  #testing = false;
-  /** Why the test of the gripper that runs is to end; null while it may go on. */
-  #testInterrupted: string | null = null;
   #startedAt: Nanoseconds = 0n;
+  /** When the timer was last due: a curve has its ticks where the timer has them. */
+  #due: Nanoseconds;
   /** When the last command was made; null before the first since a start. */
   #lastTick: Nanoseconds | null = null;
   /** Since a chunk was late, and until it comes, every slot gets a command. */
   #isHolding = false;
   /** The chunk that is on its way; null while none is. */
   #coming: ActionChunk | null = null;
-  #gripperMoves = 0;
 
   /** @throws ConfigurationError `limiter.options`, `queue.options`. */
   constructor(bus: Bus, options: ExecutionOptions) {
@@ -115,35 +112,46 @@ export class ExecutionStage {
     this.commands = this.#commands.asObservable();
     this.starts = this.#starts.asObservable();
     this.#dryRun = options.dryRun;
+    const limits = prepareLimits(options.arm, options.limiter);
     this.#queue = new ChunkQueue(options.queue);
     this.#executor = new Executor({
-      limits: prepareLimits(options.arm, options.limiter),
+      limits,
       queue: this.#queue,
       gripper: new GripperSwitch(options.gripper),
-      ...(options.relativeActions && { relative: true }),
-      ...(options.slowStart && { slowStart: options.slowStart }),
-      ...(options.maxTrackingErrorRad !== undefined && { maxTrackingErrorRad: options.maxTrackingErrorRad }),
+      commitTicks: options.commitTicks,
+      tracking: options.tracking,
     });
     this.#watchdogs = new Watchdogs(watchedStreams(options), options.monotonicS);
     this.#slots = new SynchronousSlots(() => {
       this.#ask();
     });
-    this.#command = bus.advertise(options.topics.command, OUTPUT_TYPES.command, DEFAULT_QOS);
-    this.#preview = bus.advertise(options.topics.command_preview, OUTPUT_TYPES.command_preview, DEFAULT_QOS);
-    this.#gripper = bus.advertise(options.topics.gripper, OUTPUT_TYPES.gripper, DEFAULT_QOS);
+    const { topics } = options;
+    this.#command = bus.advertise(topics.command, OUTPUT_TYPES.command, DEFAULT_QOS);
+    this.#preview = bus.advertise(topics.command_preview, OUTPUT_TYPES.command_preview, DEFAULT_QOS);
+    this.#gripper = new GripperPort(bus, topics.gripper, options.gripper.convention);
+    this.#due = bus.clock.now();
     this.#subscriptions.push(
-      bus.clock.every(fromSeconds(options.limiter.periodS)).subscribe(() => {
+      bus.clock.every(limits.periodNs).subscribe((due) => {
+        this.#due = due;
         if (options.queue.mode === 'synchronous') this.#slot();
-        else this.#tick();
+        else this.#tick(due);
       }),
       bus.clock.jumps.subscribe((by) => {
         this.#jumped(by);
       }),
-      bus.subscribe(options.topics.robot_mode, 'std_msgs/msg/String', DEFAULT_QOS).subscribe(({ message }) => {
+      bus.subscribe(topics.robot_mode, 'std_msgs/msg/String', DEFAULT_QOS).subscribe(({ message }) => {
         this.#robotMode(message.data);
       }),
     );
-    this.#serve();
+    this.#closing = serveExecution(bus, topics, {
+      start: () => this.#startNow(),
+      stop: () => {
+        this.stop(ASKED_FOR);
+        return this.phase;
+      },
+      testGripper: () => this.#testGripper(),
+      setDryRun: (isDry) => this.setDryRun(isDry),
+    });
   }
 
   get phase(): Phase {
@@ -154,15 +162,10 @@ export class ExecutionStage {
     return this.#dryRun;
   }
 
-  /** @throws InputError `executor.*`, `limiter.*`. */
+  /** A start that is refused changes nothing. @throws InputError `executor.*`, `limiter.*`. */
   start(): void {
-    if (this.#testing) {
-      throw new InputError({
-        code: 'executor.gripper-test',
-        message: 'the gripper is being tested',
-        remedy: 'wait until its test is over',
-      });
-    }
+    if (this.#gripper.isTesting)
+      throw notNow('gripper-test', 'the gripper is being tested', 'wait until its test is over');
     const now = this.#bus.clock.now();
     const { movingModes } = this.#options;
     const condition = this.#options.isRecorded
@@ -170,12 +173,12 @@ export class ExecutionStage {
       : startFault({ now, joints: this.#joints, mode: this.#mode, movingModes });
     // A plan is not waited for before there is a start.
     const faults = this.#watchdogs.faults(now, ['chunk']);
-    this.#executor.start(
-      now,
-      this.#joints?.positions ?? null,
-      condition ? [...faults, condition] : faults,
-      this.keepsGripperShut,
-    );
+    this.#executor.start(this.#due, {
+      measured: this.#joints,
+      reference: null,
+      faults: condition ? [...faults, condition] : faults,
+      isHolding: this.keepsGripperShut,
+    });
     this.#watchdogs.saw('chunk', now);
     this.#slots.clear();
     this.#startedAt = now;
@@ -187,11 +190,11 @@ export class ExecutionStage {
 
   /** Whether something is held that a start will not let go of before its plan has closed the gripper. */
   get keepsGripperShut(): boolean {
-    return isHolding(this.#gripperSentM, this.#gripperWidthM, this.#options.gripper.convention);
+    return this.#gripper.isHolding;
   }
 
   stop(fault: Fault): void {
-    if (this.#testing) this.#testInterrupted ??= fault.message;
+    this.#gripper.interruptTest(fault.message);
     this.#executor.stop(this.#bus.clock.now(), fault);
     this.#slots.clear();
   }
@@ -199,7 +202,9 @@ export class ExecutionStage {
   /** One that is on its way is waited for. */
   wantsChunk(): boolean {
     return (
-      this.phase === 'active' && !this.#coming && this.#queue.wantsChunk(this.#bus.clock.now(), this.#options.latencyS)
+      this.#executor.isFollowing &&
+      !this.#coming &&
+      this.#queue.wantsChunk(this.#bus.clock.now(), this.#options.latencyS)
     );
   }
 
@@ -243,26 +248,29 @@ export class ExecutionStage {
   sawJoints(joints: JointPositions): void {
     this.#joints = joints;
     this.#watchdogs.saw('joints', joints.stamp);
+    this.#executor.sawMeasured(joints);
+    // What is only shown is not followed.
+    if (!this.#dryRun) this.#executor.judgeMeasured(this.#bus.clock.now(), joints);
   }
 
   /** @param state of the gripper, as a policy takes it. */
   sawGripper(state: number): void {
-    this.#gripperWidthM = widthOfState(state, this.#options.gripper.convention);
+    this.#gripper.saw(state);
   }
 
   sawTransforms(stamp: Nanoseconds): void {
     this.#watchdogs.saw('transforms', stamp);
   }
 
-  /** Never in the middle of a motion: the robot would be sent from where it is to where it was only shown to be. */
-  setDryRun(dryRun: boolean): { readonly success: boolean; readonly message: string } {
-    if (this.phase === 'active' || this.phase === 'stopping') return { success: false, message: 'stop first' };
-    this.#dryRun = dryRun;
-    if (dryRun && this.#testing) this.#testInterrupted ??= 'this is a dry run now';
-    return {
-      success: true,
-      message: dryRun ? 'commands are only shown' : 'commands will be sent after the next start',
-    };
+  /**
+   * Never in the middle of a motion: the robot would be sent from where it is to where it was only shown to be.
+   * @returns what holds now. @throws InputError `executor.dry-run`.
+   */
+  setDryRun(isDry: boolean): string {
+    if (this.#executor.isRunning) throw notNow('dry-run', 'the arm is active', 'stop first');
+    this.#dryRun = isDry;
+    if (isDry) this.#gripper.interruptTest('this is a dry run now');
+    return isDry ? 'commands are only shown' : 'commands will be sent after the next start';
   }
 
   /** For the operator. */
@@ -275,7 +283,7 @@ export class ExecutionStage {
       phase: this.phase,
       ...this.#executor.figures(),
       queue: this.#queue.figures(),
-      gripper_moves: this.#gripperMoves,
+      gripper_moves: this.#gripper.moves,
     };
   }
 
@@ -289,74 +297,50 @@ export class ExecutionStage {
     this.#starts.complete();
   }
 
-  #take(chunk: ActionChunk): void {
+  #take(given: ActionChunk): void {
     const now = this.#bus.clock.now();
+    const from = this.#executor.timeline?.at(given.stamp).positions;
+    const chunk = this.#options.relativeActions === true && from ? absoluteChunk(given, from) : given;
     if (this.#queue.offer(chunk, now) !== 'taken') return;
     this.#watchdogs.saw('chunk', now);
     if (this.#options.queue.mode !== 'synchronous') return;
-    this.#tick();
+    this.#tick(now, true);
     this.#slots.arrived();
   }
 
-  /** A chunk that lets wait for longer than a slot finds the arm led to a stand: what it was sent last is no place to coast to. */
+  /** While a chunk is late for longer than a slot, every slot sends the way on which the arm comes to a stand. */
   #slot(): void {
     this.#slots.slot();
     if (!this.#slots.isWaiting) return;
-    const sinceS = toSeconds(this.#bus.clock.now() - (this.#lastTick ?? this.#startedAt));
+    const sinceS = toSeconds(this.#due - (this.#lastTick ?? this.#startedAt));
     if (sinceS <= PATIENCE_SLOTS * this.#options.limiter.periodS && !this.#isHolding) return;
     this.#isHolding = true;
-    this.#tick();
+    this.#tick(this.#due);
   }
 
   /** Synchronous mode: the next step at once where there is one, or when its chunk comes. */
   #ask(): void {
-    if (this.phase === 'active' && this.#queue.wantsChunk(this.#bus.clock.now())) {
+    if (this.#executor.isFollowing && this.#queue.wantsChunk(this.#due)) {
       this.#slots.await();
       // Watchdogs bite while a chunk is waited for, too.
-      this.#check();
-    } else this.#tick();
+      for (const fault of this.#watchdogs.faults(this.#due)) this.stop(fault);
+    } else this.#tick(this.#due);
   }
 
-  #check(): void {
-    const now = this.#bus.clock.now();
-    for (const fault of this.#watchdogs.faults(now)) this.stop(fault);
-  }
-
-  #tick(): void {
-    const now = this.#bus.clock.now();
-    const faults = this.phase === 'idle' || this.phase === 'stopped' ? [] : this.#watchdogs.faults(now);
-    const command = this.#executor.tick(now, this.#joints?.positions ?? null, faults);
+  #tick(at: Nanoseconds, isBetween = false): void {
+    const faults = this.#executor.isRunning ? this.#watchdogs.faults(at) : [];
+    const command = this.#executor.tick(at, faults, isBetween);
     if (!command) return;
-    this.#lastTick = now;
+    this.#lastTick = at;
     if (command.step) this.#isHolding = false;
     this.#publish(command);
     this.#commands.next(command);
   }
 
-  #publish(command: Command): void {
+  #publish({ timeline, tick, gripperWidthM }: Command): void {
     const publisher = this.#dryRun ? this.#preview : this.#command;
-    publisher.publish({
-      header: { stamp: toTimeMessage(command.stamp), frame_id: '' },
-      joint_names: [...(this.#joints?.names ?? [])],
-      points: [
-        {
-          positions: [...command.positions],
-          velocities: [...command.velocities],
-          accelerations: [],
-          effort: [],
-          // The time that its way was limited for: sent to be made in less, it would be too fast.
-          time_from_start: toTimeMessage(fromSeconds(Math.max(command.dtS, this.#options.limiter.periodS))),
-        },
-      ],
-    });
-    if (command.gripperWidthM === null) return;
-    this.#gripperMoves++;
-    if (!this.#dryRun) this.#sendGripper(command.gripperWidthM);
-  }
-
-  #sendGripper(widthM: number): void {
-    this.#gripperSentM = widthM;
-    this.#gripper.publish({ data: widthM });
+    publisher.publish(trajectoryMessage(timeline, tick, this.#options.historyTicks, this.#joints?.names ?? []));
+    if (gripperWidthM !== null) this.#gripper.move(gripperWidthM, this.#dryRun);
   }
 
   #jumped(by: Nanoseconds): void {
@@ -369,6 +353,7 @@ export class ExecutionStage {
     this.#watchdogs.clear();
     this.#joints = null;
     this.#coming = null;
+    this.#due = this.#bus.clock.now();
   }
 
   #robotMode(mode: string): void {
@@ -382,83 +367,37 @@ export class ExecutionStage {
     });
   }
 
+  #startNow(): string {
+    this.start();
+    if (this.#dryRun) return 'active, as a dry run: nothing is sent to the robot';
+    return this.keepsGripperShut ? 'active; the gripper stays shut until the plan has closed it itself' : 'active';
+  }
+
+  /** Tests the gripper while the arm stands, and is sent nothing. */
+  async #testGripper(): Promise<string> {
+    const why = this.#whyNoGripperTest();
+    if (why !== null) throw notNow('gripper', `the gripper is not tested: ${why}`, 'end that first');
+    return this.#gripper.test();
+  }
+
   #whyNoGripperTest(): string | null {
     if (this.#dryRun) return 'this is a dry run';
-    if (this.#testing) return 'it is being tested already';
-    if (this.phase === 'active' || this.phase === 'stopping') return 'the arm moves';
+    if (this.#gripper.isTesting) return 'it is being tested already';
+    if (this.#executor.isRunning) return 'the arm moves';
     const isDisabled = this.#mode !== null && !this.#options.movingModes.includes(this.#mode);
     return isDisabled ? `the robot is in mode "${this.#mode}"` : null;
   }
+}
 
-  /** Opens, closes and opens the gripper while the arm stands, and is sent nothing. */
-  async #testGripper(): Promise<{ success: boolean; message: string }> {
-    const why = this.#whyNoGripperTest();
-    if (why !== null) return { success: false, message: `the gripper is not tested: ${why}` };
-    this.#testing = true;
-    this.#testInterrupted = null;
-    try {
-      const steps = await testGripper({
-        send: (widthM) => {
-          this.#sendGripper(widthM);
-        },
-        interrupted: () => this.#testInterrupted,
-        measured: () => this.#gripperWidthM,
-        sleep: (seconds) => this.#bus.clock.sleepUntil(this.#bus.clock.now() + fromSeconds(seconds)),
-        convention: this.#options.gripper.convention,
-      });
-      const reached = steps.map(({ measuredM, seconds }) => `${measuredM.toFixed(4)} m after ${seconds.toFixed(2)} s`);
-      return { success: true, message: `open, closed, open: ${reached.join(', ')}` };
-    } catch (error) {
-      return {
-        success: false,
-        message: `${describeError(error)}${error instanceof PlannerError ? `. ${error.remedy}` : ''}`,
-      };
-    } finally {
-      this.#testing = false;
-    }
-  }
+const ASKED_FOR: Fault = {
+  code: 'operator',
+  message: 'somebody asked for a stop',
+  remedy: 'start again when it is safe',
+  reaction: 'brake',
+};
 
-  #serve(): void {
-    const { topics } = this.#options;
-    const trigger = (act: () => string): (() => Promise<{ success: boolean; message: string }>) => {
-      return () => {
-        try {
-          return Promise.resolve({ success: true, message: act() });
-        } catch (error) {
-          const remedy = error instanceof PlannerError ? `. ${error.remedy}` : '';
-          return Promise.resolve({ success: false, message: `${describeError(error)}${remedy}` });
-        }
-      };
-    };
-    this.#closing.push(
-      this.#bus.serve(
-        topics.start,
-        'std_srvs/srv/Trigger',
-        trigger(() => {
-          this.start();
-          if (this.#dryRun) return 'active, as a dry run: nothing is sent to the robot';
-          return this.keepsGripperShut
-            ? 'active; the gripper stays shut until the plan has closed it itself'
-            : 'active';
-        }),
-      ),
-      this.#bus.serve(
-        topics.stop,
-        'std_srvs/srv/Trigger',
-        trigger(() => {
-          this.stop({
-            code: 'operator',
-            message: 'somebody asked for a stop',
-            remedy: 'start again when it is safe',
-            reaction: 'brake',
-          });
-          return this.phase;
-        }),
-      ),
-      this.#bus.serve(topics.gripper_test, 'std_srvs/srv/Trigger', () => this.#testGripper()),
-      this.#bus.serve(topics.dry_run, 'std_srvs/srv/SetBool', ({ data }) => Promise.resolve(this.setDryRun(data))),
-    );
-  }
+function notNow(code: string, message: string, remedy: string): InputError {
+  return new InputError({ code: `executor.${code}`, message, remedy });
 }
 
 function watchedStreams({ cameras, maxAgeS }: ExecutionOptions): Readonly<Record<string, WatchedStream>> {

@@ -59,6 +59,8 @@ export class SimulatedRobot {
   #physicsSteps = 0;
   #pictures = 0;
   #target: readonly number[];
+  /** What is followed when a message had several points. */
+  #curve: readonly Waypoint[] | null = null;
   #reflex: string | null = null;
 
   constructor(bus: Bus, arm: Arm, simulation: Simulation, options: SimulatedRobotOptions) {
@@ -125,8 +127,11 @@ export class SimulatedRobot {
   #tick(now: Nanoseconds): void {
     const began = performance.now();
     const due = Math.round(toSeconds(now - this.#start) / TIMESTEP_S);
-    if (due > this.#physicsSteps) this.#simulation.advance((due - this.#physicsSteps) * TIMESTEP_S);
-    this.#physicsSteps = Math.max(due, this.#physicsSteps);
+    for (; this.#physicsSteps < due; this.#physicsSteps++) {
+      const at = this.#start + fromSeconds((this.#physicsSteps + 1) * TIMESTEP_S);
+      if (this.#curve) this.#simulation.moveArm(sample(this.#curve, at), TIMESTEP_S);
+      this.#simulation.advance(TIMESTEP_S);
+    }
     this.spentMs.physics += performance.now() - began;
     for (const listener of this.#listeners) listener(now);
     const { positions, velocities } = this.#simulation.joints;
@@ -172,8 +177,18 @@ export class SimulatedRobot {
   }
 
   /** As a joint trajectory controller: from where the targets are now, through the last point, in its time. */
-  #follow({ joint_names: names, points }: JointTrajectory): void {
+  #follow({ header, joint_names: names, points }: JointTrajectory): void {
     if (this.#reflex !== null) return;
+    if (points.length > 1) {
+      const stamp = fromTimeMessage(header.stamp);
+      const order = ARM_JOINTS.map((name) => names.indexOf(name));
+      this.#curve = points.map(({ positions, velocities, time_from_start: after }) => ({
+        at: stamp + fromTimeMessage(after),
+        positions: order.map((i) => positions[i] ?? Number.NaN),
+        velocities: order.map((i) => velocities[i] ?? Number.NaN),
+      }));
+      return;
+    }
     const point = points.at(-1);
     if (!point) {
       this.#refuse('a trajectory has no point');
@@ -230,6 +245,27 @@ export class SimulatedRobot {
       }),
     };
   }
+}
+
+interface Waypoint {
+  readonly at: Nanoseconds;
+  readonly positions: readonly number[];
+  readonly velocities: readonly number[];
+}
+
+/** The cubics through positions and velocities, as a joint_trajectory_controller joins points. */
+function sample(points: readonly Waypoint[], at: Nanoseconds): readonly number[] {
+  const after = points.findIndex((point) => point.at > at);
+  const to = points[after];
+  const from = points[after - 1];
+  if (!to || !from) return (to ?? points.at(-1)!).positions;
+  const T = toSeconds(to.at - from.at);
+  const s = toSeconds(at - from.at) / T;
+  return from.positions.map((p0, j) => {
+    const [v0, v1] = [from.velocities[j]! * T, to.velocities[j]! * T];
+    const d = to.positions[j]! - p0;
+    return p0 + s * (v0 + s * (3 * d - 2 * v0 - v1 + s * (v0 + v1 - 2 * d)));
+  });
 }
 
 interface CameraPublishers {

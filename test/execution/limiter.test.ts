@@ -1,152 +1,132 @@
 import { describe, expect, it } from '@jest/globals';
-import { limitStep, prepareLimits, standingAt, type Limits, type MotionState } from '../../src/execution/limiter.js';
+import { curveAtRest } from '../../src/execution/curve.js';
+import { checkStanding, checkVector, prepareLimits } from '../../src/execution/limiter.js';
+import { restAt, steer, type LimitReason, type Reference } from '../../src/execution/steering.js';
+import { Timeline } from '../../src/execution/timeline.js';
 import { loadArm } from '../../src/files/arm-file.js';
-import { commandSequences } from './limiter-judge.js';
 
 const fr3 = await loadArm('fr3');
 const panda = await loadArm('panda');
 const PERIOD_S = 1 / 15;
+const HOME = [0, -0.7, 0, -2.3, 0, 1.57, 0];
+const moved = (joint: number, by: number): number[] => HOME.map((q, j) => (j === joint ? q + by : q));
 
-describe.each([
-  ['fr3', fr3],
-  ['panda', panda],
-] as const)('the limiter on the %s', (_, arm) => {
-  it('half a million commands, however they are asked for, break no limit and can always be stopped', () => {
-    let [kept, split] = [0, 0];
-    for (let seed = 1; seed <= 10; seed++) {
-      // At the policies' rate and, for jerk, where a step is short.
-      const result = commandSequences(arm, {
-        seed,
-        commands: 50_000,
-        longest: 200,
-        periodS: seed % 5 === 0 ? 1 / 500 : PERIOD_S,
+describe('steering', () => {
+  const limits = prepareLimits(fr3, { periodS: PERIOD_S });
+  /** A joint that is to go on at this speed. */
+  const going = (joint: number, from: number, speed: number): Reference => ({
+    at: (seconds, positions, velocities) => {
+      positions.set(moved(joint, from + speed * seconds));
+      velocities.fill(0);
+      velocities[joint] = speed;
+    },
+  });
+
+  it('meets a plan that is no faster than the arm exactly, and stays on it', () => {
+    const timeline = new Timeline(limits, 0n, HOME);
+    for (let tick = 0; tick < 30; tick++)
+      timeline.append(steer(limits, timeline.endState, going(2, 0.5 * PERIOD_S * tick, 0.5), null).input);
+    expect(timeline.endState.positions[2]).toBeCloseTo(0.5 * PERIOD_S * 30, 6);
+    expect(timeline.endState.velocities[2]).toBeCloseTo(0.5, 6);
+  });
+  it('comes to rest where it is asked to, and is then at rest', () => {
+    const timeline = new Timeline(limits, 0n, HOME);
+    for (let tick = 0; tick < 40; tick++)
+      timeline.append(steer(limits, timeline.endState, restAt(moved(2, 0.4)), null).input);
+    expect(timeline.endState.positions[2]).toBeCloseTo(0.4, 6);
+    // 0.4 rad at 10 rad/s^2 take 0.4 s, which are 6 ticks; a plan that meets its end softly takes less than three times as long.
+    expect(timeline.restsFrom).toBeLessThanOrEqual(18);
+  });
+  it('keeps the direction: all joints are as far on their way', () => {
+    const goal = HOME.map((q, j) => q + 0.05 * (j + 1));
+    const timeline = new Timeline(limits, 0n, HOME);
+    for (let tick = 0; tick < 8; tick++) {
+      const { input, isTogether } = steer(limits, timeline.endState, restAt(goal), null);
+      expect(isTogether).toBe(true);
+      timeline.append(input);
+      const shares = Array.from(timeline.endState.positions, (q, j) => (q - HOME[j]!) / (goal[j]! - HOME[j]!));
+      shares.forEach((share) => {
+        expect(share).toBeCloseTo(shares[0]!, 9);
       });
-      expect(result.broken).toEqual([]);
-      kept += result.kept;
-      split += result.split;
     }
-    expect(kept + split).toBeGreaterThanOrEqual(500_000);
-    // Both happen, and often.
-    expect(kept).toBeGreaterThan(50_000);
-    expect(split).toBeGreaterThan(10_000);
-  }, 120_000);
-
-  it('goes where it is asked to when nothing is in the way', () => {
-    const limits = prepareLimits(arm, { periodS: PERIOD_S });
-    const goal = [0.1, -0.5, 0.2, -2.2, 0.1, 1.6, 0.3];
-    let state: MotionState = standingAt(limits, [0, -0.7, 0, -2.3, 0, 1.57, 0]);
-    for (let tick = 0; tick < 40; tick++) state = limitStep(limits, state, state.positions, goal, PERIOD_S);
-    goal.forEach((q, j) => {
-      expect(state.positions[j]).toBeCloseTo(q, 9);
-    });
+  });
+  it('tells which joint was limited, and by what', () => {
+    const reasons = new Set<LimitReason | null>();
+    const timeline = new Timeline(limits, 0n, HOME);
+    for (let tick = 0; tick < 60; tick++) {
+      const { input, limitedBy } = steer(limits, timeline.endState, going(2, 3 * PERIOD_S * tick, 3), null);
+      reasons.add(limitedBy[2]!);
+      expect(limitedBy[0]).toBeNull();
+      timeline.append(input);
+    }
+    expect([...reasons].filter((reason) => reason !== null).sort()).toEqual(
+      expect.arrayContaining(['acceleration', 'position']),
+    );
+    // 2.9007 less the margin.
+    expect(timeline.endState.positions[2]).toBeCloseTo(2.8907, 3);
+  });
+  it.each([
+    ['uniform', [0.01, 0.001]],
+    ['per-joint', [0.01, 0.005]],
+  ] as const)('keeps the published clamp by the rule "%s"', (deltaRule, [first, second]) => {
+    const clamped = prepareLimits(fr3, { periodS: PERIOD_S, maxDeltaRad: 0.01, deltaRule });
+    let state = curveAtRest(clamped, HOME);
+    const goal = HOME.map((q, j) => q + (j === 0 ? 0.05 : 0.005));
+    // The arm is measured at home all the time: no step may lead further than the clamp from there.
+    const timeline = new Timeline(clamped, 0n, HOME);
+    for (let tick = 0; tick < 40; tick++) {
+      timeline.append(steer(clamped, timeline.endState, restAt(goal), { expected: HOME, stepS: 1 }).input);
+      state = timeline.endState;
+    }
+    expect(state.positions[0]! - HOME[0]!).toBeCloseTo(first, 6);
+    expect(state.positions[1]! - HOME[1]!).toBeCloseTo(second, 6);
   });
 });
 
-describe('a limited step', () => {
-  const limits: Limits = prepareLimits(fr3, { periodS: PERIOD_S });
-  const home = [0, -0.7, 0, -2.3, 0, 1.57, 0];
-  const at = (state: MotionState, proposed: readonly number[]): ReturnType<typeof limitStep> =>
-    limitStep(limits, state, state.positions, proposed, PERIOD_S);
-  const moved = (joint: number, by: number): number[] => home.map((q, j) => (j === joint ? q + by : q));
-
-  it('passes what is harmless unchanged', () => {
-    const proposed = home.map((q) => q + 0.01);
-    const step = at(standingAt(limits, home), proposed);
-    expect(step.scale).toBe(1);
-    expect(step.limitedBy).toEqual(Array(7).fill(null));
-    step.positions.forEach((q, j) => {
-      expect(q).toBeCloseTo(proposed[j]!, 12);
-    });
-  });
-  it('tells which joint was limited, and by what', () => {
-    const state = standingAt(limits, home);
-    expect(at(state, moved(2, 0.15)).limitedBy).toEqual([null, null, 'acceleration', null, null, null, null]);
-    const slow = limitStep(limits, state, state.positions, moved(2, 0.1), PERIOD_S, 0.1);
-    expect(slow.velocities[2]).toBeCloseTo(0.262, 6);
-    let running: MotionState = state;
-    const reasons = new Set<unknown>();
-    for (let tick = 0; tick < 60; tick++) {
-      const step = at(
-        running,
-        running.positions.map((q, j) => (j === 2 ? q + 0.2 : q)),
-      );
-      reasons.add(step.limitedBy[2]);
-      running = step;
-    }
-    expect([...reasons]).toEqual(['acceleration', 'velocity', 'position']);
-    expect(running.positions[2]).toBeCloseTo(2.9007 - 0.01, 3);
-  });
-  it('keeps each joint within its own step where it is told so', () => {
-    const clipped = prepareLimits(fr3, { periodS: PERIOD_S, maxDeltaRad: 0.01, deltaRule: 'per-joint' });
-    const step = limitStep(
-      clipped,
-      standingAt(clipped, home),
-      home,
-      home.map((q, j) => (j === 0 ? q + 1 : q + 0.005)),
-      PERIOD_S,
-    );
-    expect(step.positions[0]! - home[0]!).toBeCloseTo(0.01, 9);
-    expect(step.positions[1]! - home[1]!).toBeCloseTo(0.005, 9);
-    expect(step.limitedBy[0]).toBe('delta');
-  });
-  it('is measured against where the arm is, not where it was sent', () => {
-    const state = standingAt(limits, home);
-    const stuck = limitStep(
-      limits,
-      { ...state, positions: home.map((q) => q + 0.3) },
-      home,
-      home.map((q) => q + 0.4),
-      PERIOD_S,
-    );
-    // The command comes back to what is within 0.2 rad of the measured arm, as fast as the acceleration allows.
-    expect(stuck.velocities[0]).toBeLessThan(0);
-  });
-
+describe('what cannot be used', () => {
+  const limits = prepareLimits(fr3, { periodS: PERIOD_S });
   it.each([
     [
       'a value that is no number',
-      () => at(standingAt(limits, home), moved(1, Number.NaN)),
+      () => {
+        checkVector(limits, 'proposed', moved(1, Number.NaN));
+      },
       'limiter.proposed',
       /joint 2 is NaN/,
     ],
-    ['infinity', () => at(standingAt(limits, home), moved(6, Infinity)), 'limiter.proposed', /joint 7 is Infinity/],
+    [
+      'infinity',
+      () => {
+        checkVector(limits, 'proposed', moved(6, Infinity));
+      },
+      'limiter.proposed',
+      /joint 7 is Infinity/,
+    ],
     [
       'a joint too few',
-      () => at(standingAt(limits, home), home.slice(1)),
+      () => {
+        checkVector(limits, 'proposed', HOME.slice(1));
+      },
       'limiter.proposed',
       /6 proposed positions were given for the 7/,
     ],
     [
       'a measurement that is none',
-      () => limitStep(limits, standingAt(limits, home), moved(0, Number.NaN), home, PERIOD_S),
+      () => {
+        checkStanding(limits, moved(0, Number.NaN));
+      },
       'limiter.measured',
       /joint 1 is NaN/,
     ],
     [
-      'two commands at once',
-      () => limitStep(limits, standingAt(limits, home), home, home, 0),
-      'limiter.dt',
-      /0 s lie between/,
-    ],
-    [
-      'a command after a long gap',
-      () => limitStep(limits, standingAt(limits, home), home, home, 1),
-      'limiter.dt',
-      /1 s lie between/,
-    ],
-    [
-      'a clock that is none',
-      () => limitStep(limits, standingAt(limits, home), home, home, Number.NaN),
-      'limiter.dt',
-      /NaN s/,
-    ],
-    [
       'an arm outside its limits',
-      () => standingAt(limits, moved(5, -1.2)),
+      () => {
+        checkStanding(limits, moved(5, -1.2));
+      },
       'limiter.outside',
       /joint 6 stands at 0\.3700 rad.*fr3.*0\.5445/,
     ],
-  ])('refuses %s', (_, make, code, message) => {
+  ])('%s is refused', (_, make, code, message) => {
     let error: unknown;
     try {
       make();
@@ -160,7 +140,10 @@ describe('a limited step', () => {
     [{ periodS: PERIOD_S, marginRad: 2 }, /margin of 2 rad/],
     [{ periodS: PERIOD_S, maxDeltaRad: 0 }, /largest step of 0 rad/],
     [{ periodS: PERIOD_S, maxDeltaRad: [0.2, 0.2] }, /7 joints/],
-  ])('refuses the options %j', (options, message) => {
+    [{ periodS: PERIOD_S, speed: 0 }, /speed of 0/],
+    // 2 A / (J T): 10 rad/s^2 of 5000 rad/s^3 spread over 4 ms, which are 200 ticks of 20 us.
+    [{ periodS: 2e-5 }, /smoothing over 200 ticks/],
+  ])('the options %j are refused', (options, message) => {
     expect(() => prepareLimits(fr3, options)).toThrow(message);
   });
 });

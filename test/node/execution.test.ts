@@ -34,10 +34,10 @@ async function run(
   return { report, done: report.execution!, network };
 }
 
-/** Commands are the recorded ones, but for the first moments, in which the arm gets going. */
+/** Commands are the recorded ones, but for the first moments: the recorded arm swings already, and the curve begins at rest and catches up with it. */
 function follows({ command_error_rad: error }: NonNullable<ReplayReport['execution']>): void {
-  expect(error!.max).toBeLessThan(0.03);
-  expect(error!.mean).toBeLessThan(0.002);
+  expect(error!.max).toBeLessThan(0.1);
+  expect(error!.mean).toBeLessThan(0.01);
 }
 
 describe('a recording through all stages', () => {
@@ -47,7 +47,8 @@ describe('a recording through all stages', () => {
     expect([done.phase, done.arm, done.mode]).toEqual(['active', 'fr3', 'asynchronous']);
     // 60 steps, less the first chunk's way.
     expect(done.commands).toBeGreaterThan(54);
-    expect(done.holds).toBeLessThanOrEqual(3);
+    // The resting curve, and the wait for the first chunk.
+    expect(done.holds).toBeLessThanOrEqual(4);
     // Each chunk is used for eight steps.
     expect(done.chunks).toBeGreaterThanOrEqual(6);
     expect(done.chunks).toBeLessThanOrEqual(9);

@@ -104,7 +104,11 @@ for (let seed = first; seed < first + count; seed++) {
     // Any folder: the policy is the double.
     config: configOf('hybrid:.'),
     watch: ({ assembly }) => {
-      assembly.commands.subscribe(({ positions }) => commands.push(positions));
+      // Ticks without a command are those of the curve that was sent before.
+      let seen = 0;
+      assembly.commands.subscribe(({ timeline, tick }) => {
+        for (; seen <= tick; seen++) commands.push(timeline.tick(seen).positions);
+      });
     },
   });
   const { success, failure, stops, limited } = result;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DEFAULT_TRACKING } from '../../../execution/tracking.js';
 import { MAX_DELTA_RAD } from '../../../execution/reference-command.js';
 import { setting } from '../setting.js';
 
@@ -52,10 +53,21 @@ const watchdog = z
       unit: 's',
       why: 'the noise of a sensor makes every picture differ',
     }),
-    tracking_rad: setting(z.number().positive(), 0.3, {
-      description: 'furthest that a joint may be from where it was sent before the arm counts as not following',
+    tracking_rad: setting(z.number().positive(), DEFAULT_TRACKING.measuredRad, {
+      description:
+        'furthest that a joint may be from where the curve was within the lag, before the arm counts as not following',
       unit: 'rad',
-      why: 'beyond the clamp of 0.2 rad, with room for the lag of one command',
+      why: 'with the lag, a blocked joint that is sent on at 0.3 rad/s is noticed within 0.3 s',
+    }),
+    tracking_lag_s: setting(z.number().nonnegative(), DEFAULT_TRACKING.lagS, {
+      description: 'time by which the measured arm may be behind the curve',
+      unit: 's',
+      why: 'a stiff position controller is behind by tens of milliseconds, a soft one by a hundred',
+    }),
+    reference_rad: setting(z.number().positive(), DEFAULT_TRACKING.referenceRad, {
+      description: 'furthest that what the controller says it commands may be off the curve',
+      unit: 'rad',
+      why: 'a controller that has every message is on the curve but for rounding',
     }),
   })
   .prefault({});
@@ -89,6 +101,19 @@ export const executionSection = z
     blend_steps: setting(z.number().int().nonnegative(), 0, {
       description: 'steps over which a chunk takes over from the one before',
       why: 'the limiter keeps the hand-over within the limits already',
+    }),
+    speed: setting(z.number().positive().max(1), 1, {
+      description: 'part of its speed at which every plan is executed, by the same way; for first runs, 0.1',
+      why: 'plans are as fast as they were learned',
+    }),
+    commit_ticks: setting(count, 2, {
+      description:
+        'ticks ahead that no later command changes. The controller stays on the curve while delay, difference of clocks and lost messages in a row take no longer than one tick less',
+      why: 'one machine with a reliable link, where a message takes up to 20 ms; 6 to 10 for a network that loses messages',
+    }),
+    history_ticks: setting(count, 2, {
+      description: 'ticks before now at which a sent curve begins: more than the clocks may be apart',
+      why: '0.13 s at 15 Hz; clocks that are synchronised differ by milliseconds',
     }),
     dry_run: setting(z.boolean(), true, {
       description: 'commands are computed and shown on the preview topic, and not sent',
