@@ -1,6 +1,7 @@
 import type { Arm } from '../core/arm.js';
 import { ConfigurationError } from '../core/errors.js';
 import { checkLatency, type QueueOptions } from '../execution/chunk-queue.js';
+import { DEFAULT_TRACKING } from '../execution/tracking.js';
 import { loadArm } from '../files/arm-file.js';
 import { FRANKA_HAND_TCP } from '../geometry/franka-kinematics.js';
 import { ClickGrounder } from '../grounding/click-grounder.js';
@@ -215,7 +216,7 @@ function executionOptions(
       ? {
           lagS: watchdog.tracking_lag_s,
           measuredRad: watchdog.tracking_rad,
-          referenceRad: watchdog.reference_rad,
+          referenceRad: DEFAULT_TRACKING.referenceRad,
         }
       : null,
     cameras: planner.cameras,

@@ -64,11 +64,6 @@ const watchdog = z
       unit: 's',
       why: 'a stiff position controller is behind by tens of milliseconds, a soft one by a hundred',
     }),
-    reference_rad: setting(z.number().positive(), DEFAULT_TRACKING.referenceRad, {
-      description: 'furthest that what the controller says it commands may be off the curve',
-      unit: 'rad',
-      why: 'a controller that has every message is on the curve but for rounding',
-    }),
   })
   .prefault({});
 
