@@ -47,7 +47,8 @@ const ABOVE_M = 0.1;
 const RETREAT_M = 0.14;
 /** Of the Franka hand's fingers beyond the tool centre. */
 const FINGERTIP_M = 0.012;
-const TICKS = { settle: 2, close: 8, open: 6 };
+/** Settling takes a soft arm three times the 0.1 s by which it lags: fingers that close before that push a round thing away. */
+const TICKS = { settle: 5, close: 8, open: 6 };
 /** A gripper that closes further than this holds nothing, metres. */
 const EMPTY_M = 0.006;
 

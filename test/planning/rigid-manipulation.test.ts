@@ -92,7 +92,7 @@ function execute(widthM: number): (readonly number[])[] {
     }
     joints = commands.at(-1)!.slice(0, 7);
     gripper = commands.at(-1)![7]!;
-    if (planner.phase === 'carry' && gripper > 0 && commands.length > 60) break;
+    if (planner.phase === 'carry' && gripper > 0 && commands.length > 66) break;
   }
   return commands;
 }
