@@ -5,6 +5,7 @@ import { ExtrapolateForecaster, StaticForecaster } from '../forecasting/baseline
 import type { Forecaster } from '../forecasting/forecaster.js';
 import { parsePredictionRecords, recordFor } from '../forecasting/prediction-records.js';
 import { StoredForecaster } from '../forecasting/stored.js';
+import { DEFAULT_DRAFT } from '../inference/networks.js';
 import type { OpenForecaster } from './model-source.js';
 import { entry, Registry } from './registry.js';
 import { historyOf, type World } from './world.js';
@@ -20,6 +21,9 @@ const MOST_STEPS = 1000;
 const steps = z.number().int().positive().max(MOST_STEPS).default(30).meta({ description: 'future steps' });
 /** The longest answer that a context of 36,864 tokens has room for. */
 const MOST_TOKENS = 36_864;
+
+/** Reading this many tokens costs more than a pass over one on every machine, and guesses that far ahead are rarely right. */
+const MOST_GUESSES = 256;
 
 const withoutModel = (forecaster: Forecaster): OpenForecaster => ({ forecaster, stepS: null, lastRun: () => null });
 
@@ -87,12 +91,17 @@ export const FORECASTERS = new Registry<ForecasterContext, OpenForecaster>(
         .nullable()
         .default(null)
         .meta({ description: 'longest answer of a bundle that answers in tokens; null is 160 for each step' }),
+      draft: z
+        .union([z.number().int().positive().max(MOST_GUESSES), z.literal('off')])
+        .default(DEFAULT_DRAFT)
+        .meta({ description: 'tokens that are guessed in a pass of such a bundle; they never change the answer' }),
     }),
     open: ({ world, seed }: ForecasterContext, options, folder) =>
       world.models.forecaster(folder, {
         steps: options.steps,
         seed,
         maxNewTokens: options.max_new_tokens,
+        draft: options.draft,
         history: historyOf(world),
       }),
   }),

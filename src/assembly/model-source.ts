@@ -32,6 +32,8 @@ export interface ForecastModelOptions {
   readonly seed: number;
   /** Longest answer of a model that answers in tokens. */
   readonly maxNewTokens: number | null;
+  /** Most tokens that such a model is guessed at in a pass. */
+  readonly draft: number | 'off';
   /** Pictures of the history that there are at most; a model that takes fewer looks at the newest. */
   readonly history: number;
 }
@@ -55,7 +57,7 @@ export class BundleModels implements ModelSource {
 
   async forecaster(
     folder: string,
-    { steps, seed, maxNewTokens, history }: ForecastModelOptions,
+    { steps, seed, maxNewTokens, draft, history }: ForecastModelOptions,
   ): Promise<OpenForecaster> {
     const model = await this.#model(folder, 'forecast');
     const { architecture, stepS } = model.bundle.description;
@@ -63,7 +65,7 @@ export class BundleModels implements ModelSource {
       const network = new FlowModel(model);
       return { forecaster: new FlowMatchingForecaster(network, seed), stepS, lastRun: () => network.lastRun };
     }
-    const network = new AnswerModel(model);
+    const network = new AnswerModel(model, draft === 'off' ? 0 : draft);
     // A clip may have fewer pictures than the model could take; the published models were trained with both.
     const pictures = Math.min(network.maxImages, history);
     return {

@@ -6,6 +6,7 @@ import { ConfigurationError, InputError } from '../core/errors.js';
 import { BUNDLE_FILE, BUNDLE_FORMAT, sha256Of, type BundleDescription, type BundleFile } from '../inference/bundle.js';
 import { completeTokenizer, findGroundingTokens, findTokenIds, Tokenizer } from '../inference/tokenizer.js';
 import type { GroundingTokens, PolicyInput, TokenIds } from '../inference/model-input.js';
+import { findTrackTokens, type TrackTokens } from '../inference/track-tokens.js';
 import { outputError, writeAtomically } from '../files/atomic-file.js';
 import { MODEL_STEP_S } from '../core/time.js';
 import { readJsonFile } from '../files/json-file.js';
@@ -38,6 +39,7 @@ export interface BuildOptions {
 interface SpecialTokens {
   readonly tokens: TokenIds;
   readonly groundingTokens?: GroundingTokens;
+  readonly trackTokens?: TrackTokens;
 }
 
 /**
@@ -47,7 +49,7 @@ interface SpecialTokens {
 export async function buildBundle(options: BuildOptions): Promise<BundleDescription> {
   await checkTarget(options.out);
   const checkpoint = await openCheckpoint(options.checkpoint, options.task);
-  const { tokenizerJson, ids } = await readTokenizer(checkpoint, options.tokenizer);
+  const { tokenizerJson, ids } = await readTokenizer(checkpoint, options);
   const partial = `${path.resolve(options.out)}.partial`;
   try {
     await rm(partial, { recursive: true, force: true });
@@ -74,7 +76,7 @@ async function writeBundle(
   options: BuildOptions,
 ): Promise<BundleDescription> {
   const { architecture, resizeBottleneck, input, video, prompt, policy, layout } = checkpoint.description;
-  const { tokens, groundingTokens } = ids;
+  const { tokens, groundingTokens, trackTokens } = ids;
   const plan: GraphPlan = {
     architecture,
     resizeBottleneck,
@@ -82,6 +84,7 @@ async function writeBundle(
     video,
     tokens,
     groundingTokens,
+    trackTokens,
     type: options.type,
   };
   const weights = new BundleWeights();
@@ -116,6 +119,7 @@ async function writeBundle(
     prompt,
     tokens,
     ...(groundingTokens && { groundingTokens }),
+    ...(trackTokens && { trackTokens }),
     ...(policy && {
       policy: {
         ...policy,
@@ -168,7 +172,7 @@ async function checkTarget(out: string): Promise<void> {
 
 async function readTokenizer(
   { folder, description }: Checkpoint,
-  given: string | undefined,
+  { task, tokenizer: given }: BuildOptions,
 ): Promise<{ readonly tokenizerJson: string; readonly ids: SpecialTokens }> {
   const { identifier, paddedTo } = description.tokenizer;
   const source = given ?? folder;
@@ -185,8 +189,12 @@ async function readTokenizer(
   const tokenizerJson = paddedTo === null ? json : completeTokenizer(file, json, paddedTo);
   const eos = await endToken(source);
   const tokenizer = Tokenizer.parse(file, tokenizerJson);
+  const tokens = findTokenIds(file, tokenizer, eos, eos);
+  const saysTracks = task === 'forecast' && !description.architecture.trajectoryExpert;
+  const trackTokens = saysTracks ? findTrackTokens(tokenizer, tokens.eos) : null;
   const ids: SpecialTokens = {
-    tokens: findTokenIds(file, tokenizer, eos, eos),
+    tokens,
+    ...(trackTokens && { trackTokens }),
     ...(description.architecture.grounding && { groundingTokens: findGroundingTokens(file, tokenizer) }),
   };
   return { tokenizerJson, ids };

@@ -1,15 +1,18 @@
 import type { Architecture } from '../inference/architecture.js';
 import type { FrameLayout, GroundingTokens, ImageLayout, Layout, TokenIds } from '../inference/model-input.js';
+import type { TrackTokens } from '../inference/track-tokens.js';
 import type { StoredTensor } from '../tensors/stored-tensor.js';
 import { Algebra } from '../onnx/algebra.js';
 import type { Tensor } from '../onnx/graph.js';
 import { actionExpert } from './parts/action-expert.js';
 import { connectImages } from './parts/connector.js';
-import { greedyAnswer } from './parts/decoding-loop.js';
+import { greedyAnswer, type Draft } from './parts/decoding-loop.js';
 import { groundedAnswer } from './parts/grounded-answer.js';
 import { GroundingHead, type GroundingMemory } from './parts/grounding.js';
+import { LanguageDecoder } from './parts/language-decoder.js';
 import { LanguageModel, type LayerCache } from './parts/language.js';
 import { patchesOfImages, type PixelOptions } from './parts/pixels.js';
+import { TrackGuess } from './parts/track-guess.js';
 import { trajectoryExpert } from './parts/trajectory-expert.js';
 import { visionTransformer } from './parts/vision.js';
 import { Weights, type BuildType, type WeightFiles } from './weights/weights.js';
@@ -23,11 +26,15 @@ export interface GraphPlan {
   readonly tokens: TokenIds;
   /** Of a model that points with grounding tokens. */
   readonly groundingTokens?: GroundingTokens | undefined;
+  /** Of a model whose answers are tracks, and are drafted. */
+  readonly trackTokens?: TrackTokens | undefined;
   readonly type: BuildType;
 }
 
 /** What the prompt leaves behind. */
 interface Prompt {
+  /** int64 [tokens]. */
+  readonly ids: Tensor;
   readonly hidden: readonly Tensor[];
   readonly caches: readonly LayerCache[];
   /** Tokens, int64 scalar. */
@@ -127,19 +134,30 @@ function readPrompt(g: Algebra, weights: Weights, language: LanguageModel, plan:
     const memory = grounding
       ? new GroundingHead(weights, grounding, architecture).remember(g, hidden.at(-1)!, ids, tokens, seen)
       : null;
-    return { hidden, caches, length: g.size(ids, 0), grounding: memory };
+    return { ids, hidden, caches, length: g.size(ids, 0), grounding: memory };
   });
 }
 
 /** The answer in tokens, and what grounding tokens among them chose. */
 function answer(g: Algebra, weights: Weights, language: LanguageModel, prompt: Prompt, plan: GraphPlan): void {
-  const { hidden, caches, length, grounding: memory } = prompt;
-  const { tokens, groundingTokens, architecture } = plan;
+  const { ids, hidden, caches, length, grounding: memory } = prompt;
+  const { tokens, groundingTokens, trackTokens, architecture } = plan;
   const maxNewTokens = g.input('max_new_tokens', 'int64', []);
   const last = g.slice(hidden.at(-1)!, 0, -1, Number.MAX_SAFE_INTEGER);
   const { grounding: rules } = architecture;
   if (!memory || !rules || !groundingTokens) {
-    g.output('tokens', greedyAnswer(g, language, last, caches, length, maxNewTokens, tokens.eos), ['steps']);
+    let draft: Draft | null = null;
+    if (trackTokens) {
+      const guess = new TrackGuess(g, trackTokens, ids);
+      draft = { most: g.input('draft', 'int64', []), guess: (inner, said, count) => guess.after(inner, said, count) };
+    }
+    const answer = greedyAnswer(g, new LanguageDecoder(language, caches, length), last, {
+      maxNewTokens,
+      eos: tokens.eos,
+      draft,
+    });
+    g.output('tokens', answer.tokens, ['steps']);
+    if (draft) g.output('passes', answer.passes, []);
     return;
   }
   const head = new GroundingHead(weights, rules, architecture);

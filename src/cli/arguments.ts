@@ -36,6 +36,11 @@ export function pointCount(text: string): number {
   return value;
 }
 
+/** How many tokens are guessed in a pass. */
+export function draftLength(text: string): number | 'off' {
+  return text === 'off' ? 'off' : countingNumber(text);
+}
+
 function digits(text: string): number {
   return /^\s*\d+\s*$/.test(text) ? Number(text) : Number.NaN;
 }

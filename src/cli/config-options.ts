@@ -10,6 +10,7 @@ import {
   cameraClick,
   cameraName,
   countingNumber,
+  draftLength,
   notNegative,
   positiveNumber,
   wholeNumber,
@@ -29,6 +30,7 @@ export interface ConfigCommandOptions {
   readonly click?: readonly CameraClick[];
   readonly steps?: number;
   readonly maxNewTokens?: number;
+  readonly draft?: number | 'off';
   readonly period?: number;
   readonly policyCamera?: readonly (readonly [string, string])[];
   readonly arm?: string;
@@ -68,6 +70,11 @@ export function withConfigOptions(command: Command): Command {
       '--max-new-tokens <n>',
       'longest answer of a forecasting bundle (default: 160 for each step)',
       countingNumber,
+    )
+    .option(
+      '--draft <n|off>',
+      'tokens that are guessed in a pass of a forecasting bundle; they never change the answer (default: 8)',
+      draftLength,
     )
     .option('--instruction <text>', 'what to do, in place of what the world says')
     .option(
@@ -139,6 +146,7 @@ function flagLayers(options: ConfigCommandOptions): readonly Layer[] {
     ['--forecaster', options.forecaster, 'forecasting.forecaster'],
     ['--steps', options.steps, 'forecasting.options.steps'],
     ['--max-new-tokens', options.maxNewTokens, 'forecasting.options.max_new_tokens'],
+    ['--draft', options.draft, 'forecasting.options.draft'],
     ['--camera', options.camera, 'forecasting.camera'],
     ['--period', options.period, 'forecasting.period_s', 'planning.period_s'],
     ['--instruction', options.instruction, 'instruction.text'],

@@ -20,12 +20,24 @@ export interface Forecast {
   readonly rawText?: string;
   /** Token ids that the model read and, where it answers in tokens, wrote. */
   readonly tokens?: AnswerTokens;
+  /** What the answer cost, where it was decoded token by token. */
+  readonly decoding?: Decoding;
 }
 
 export interface AnswerTokens {
   readonly inputIds: readonly number[];
   /** The ending token included. */
   readonly answer?: readonly number[];
+}
+
+/** How a model came to its answer. */
+export interface Decoding {
+  /** Times that the model was run: once for the prompt and the first token, then once for every pass of the decoding loop. */
+  readonly passes: number;
+  /** Tokens that were guessed before the model said them, so that they needed no pass of their own. */
+  readonly accepted: number;
+  /** Milliseconds of all passes. */
+  readonly ms: number;
 }
 
 /** @throws InputError `forecast.shape` when rows differ in length or a position is not finite. */

@@ -1,4 +1,4 @@
-import { checkForecast, type AnswerTokens, type Forecast } from '../core/forecast.js';
+import { checkForecast, type AnswerTokens, type Decoding, type Forecast } from '../core/forecast.js';
 import type { RgbImage } from '../core/images.js';
 import { forecastHeader, type Forecaster, type ForecastRequest } from './forecaster.js';
 import { anchorOf, forecastPrompt } from './prompt.js';
@@ -14,7 +14,13 @@ export interface TextModel {
     question: string,
     maxNewTokens: number,
     signal?: AbortSignal,
-  ): Promise<{ readonly text: string; readonly tokens: Required<AnswerTokens> }>;
+  ): Promise<TextAnswer>;
+}
+
+export interface TextAnswer {
+  readonly text: string;
+  readonly tokens: Required<AnswerTokens>;
+  readonly decoding: Decoding;
 }
 
 /** Tokens that the published code allows for each future step. */
@@ -42,14 +48,14 @@ export class AutoregressiveForecaster implements Forecaster {
     const history = request.query.history.slice(-this.historySize);
     const question = forecastPrompt({ caption: request.instruction, history, horizon: this.horizon });
     const images = await Promise.all(request.window.slice(-this.historySize).map((frame) => frame.color()));
-    const { text, tokens } = await this.#model.answer(images, question, this.#maxNewTokens, signal);
+    const { text, tokens, decoding } = await this.#model.answer(images, question, this.#maxNewTokens, signal);
     const positions = trackPositions(parse(text, tokens), {
       points: header.start.length,
       history: history.length,
       horizon: this.horizon,
       anchor: anchorOf(history),
     });
-    return checkForecast({ ...header, positions, rawText: text, tokens });
+    return checkForecast({ ...header, positions, rawText: text, tokens, decoding });
   }
 }
 

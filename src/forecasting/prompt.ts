@@ -34,6 +34,9 @@ export function forecastPrompt(input: PromptInput, style: PromptStyle = 'default
     : `Predict the future 3D trajectories of ${points} points over ${horizon} timestamps, given action: ${caption}, and ${history.length} history frames:\n${formatTracks(frames, 'object points')}`;
 }
 
+/** Of the tracks in an answer to the released prompt. */
+export const ANSWER_LABEL = '3d object trajectories';
+
 /** The answer that training teaches: future frames that hold at least one visible point, timestamps from H on. */
 export function trainingAnswer(
   history: readonly (readonly (Vector3 | null)[])[],
@@ -44,7 +47,7 @@ export function trainingAnswer(
   const frames = future
     .map((frame, f) => [history.length + f, relativeTo(anchor, frame)] as const)
     .filter(([, frame]) => frame.length > 0);
-  return formatTracks(frames, style === 'default' ? '3d object trajectories' : 'object points');
+  return formatTracks(frames, style === 'default' ? ANSWER_LABEL : 'object points');
 }
 
 /**

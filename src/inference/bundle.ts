@@ -16,6 +16,7 @@ import {
   tokenIdsSchema,
 } from './model-input.js';
 import { Tokenizer } from './tokenizer.js';
+import { trackTokensSchema } from './track-tokens.js';
 
 export const BUNDLE_FILE = 'bundle.yaml';
 export const BUNDLE_FORMAT = 1;
@@ -41,6 +42,8 @@ export const bundleSchema = z.strictObject({
   prompt: promptSchema,
   tokens: tokenIdsSchema,
   groundingTokens: groundingTokensSchema.optional(),
+  /** How answers are guessed before they are said; the graph of a bundle with them has the input `draft` and the output `passes`. */
+  trackTokens: trackTokensSchema.optional(),
   policy: policyInputSchema.optional(),
   /** Between two observations, two steps of a chunk, and two steps of a forecast; seconds. */
   stepS: z.number().positive(),

@@ -128,7 +128,10 @@ function checkType(folder: string, { type }: BundleDescription, { provider }: Mo
 /** For the warm-up: memory is laid out, and weights are packed, in the first run. */
 const BLANK: RgbImage = { width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) };
 
-function blankInputs({ architecture: { actionExpert, trajectoryExpert } }: BundleDescription): TensorValues {
+function blankInputs({
+  architecture: { actionExpert, trajectoryExpert },
+  trackTokens,
+}: BundleDescription): TensorValues {
   const zeros = (...dims: number[]): TensorValue => floatValue(new Float32Array(dims.reduce((a, b) => a * b, 1)), dims);
   if (actionExpert) {
     return {
@@ -140,7 +143,7 @@ function blankInputs({ architecture: { actionExpert, trajectoryExpert } }: Bundl
     const { points, history, horizon } = trajectoryExpert;
     return { history: zeros(points, history, 3), noise: zeros(points, horizon, 3) };
   }
-  return { max_new_tokens: intValue([1], []) };
+  return { max_new_tokens: intValue([1], []), ...(trackTokens && { draft: intValue([0], []) }) };
 }
 
 /** Pixels are copied once, into buffers that the worker takes over; a place without a picture is an image of no pixels. */

@@ -1,7 +1,6 @@
 import { InputError } from '../core/errors.js';
-import type { AnswerTokens } from '../core/forecast.js';
 import type { RgbImage } from '../core/images.js';
-import type { TextModel } from '../forecasting/autoregressive.js';
+import type { TextAnswer, TextModel } from '../forecasting/autoregressive.js';
 import type { TrajectoryNetwork } from '../forecasting/flow-matching.js';
 import { chatText } from '../forecasting/prompt.js';
 import type { NetworkActions, PolicyNetwork } from '../planning/action-expert-policy.js';
@@ -93,7 +92,18 @@ export class PolicyModel extends ModelNetwork implements PolicyNetwork {
   }
 }
 
+/** Guesses in a pass: with 8, the published forecasts need 3.6 times fewer passes; with 16, 3.9 times. */
+export const DEFAULT_DRAFT = 8;
+
 export class AnswerModel extends ModelNetwork implements TextModel {
+  readonly #draft: number;
+
+  /** @param draft most guesses in a pass, 0 for none; they never change the answer. A bundle without track tokens makes none. */
+  constructor(model: Model, draft = DEFAULT_DRAFT) {
+    super(model);
+    this.#draft = draft;
+  }
+
   get maxImages(): number {
     const { input } = this.model.bundle.description;
     return input.kind === 'images' ? input.maxImages : input.maxFrames;
@@ -109,19 +119,28 @@ export class AnswerModel extends ModelNetwork implements TextModel {
     maxNewTokens: number,
     signal?: AbortSignal,
     times?: readonly number[],
-  ): Promise<{ readonly text: string; readonly tokens: Required<AnswerTokens> }> {
+  ): Promise<TextAnswer> {
     const { tokenizer, description } = this.model.bundle;
     const { maxLength } = description.architecture.language;
-    const { outputs, sequence } = await this.run(
+    const { outputs, sequence, timings } = await this.run(
       images,
       question,
-      ({ inputIds }) => ({ max_new_tokens: intValue([Math.min(maxNewTokens, maxLength - inputIds.length)], []) }),
+      ({ inputIds }) => ({
+        max_new_tokens: intValue([Math.min(maxNewTokens, maxLength - inputIds.length)], []),
+        ...(description.trackTokens && { draft: intValue([this.#draft], []) }),
+      }),
       signal,
       times,
     );
     const answer = [...(outputs['tokens']!.data as BigInt64Array)].map(Number);
     const text = tokenizer.decode(answer.at(-1) === description.tokens.eos ? answer.slice(0, -1) : answer);
-    return { text, tokens: { inputIds: sequence.inputIds, answer } };
+    // Without drafting, every token has a pass of its own.
+    const passes = outputs['passes'] ? Number(outputs['passes'].data[0]!) + 1 : answer.length;
+    return {
+      text,
+      tokens: { inputIds: sequence.inputIds, answer },
+      decoding: { passes, accepted: answer.length - passes, ms: timings.run },
+    };
   }
 }
 

@@ -45,7 +45,14 @@ const IDLE: State = { name: 'idle' };
 
 /** Decides at which pictures a forecast is made, one at a time, and has it made. */
 export class ForecastScheduler {
-  readonly counts = { windows: 0, incompleteWindows: 0, queries: 0, forecasts: 0 };
+  readonly counts = {
+    windows: 0,
+    incompleteWindows: 0,
+    queries: 0,
+    forecasts: 0,
+    decodingPasses: 0,
+    acceptedTokens: 0,
+  };
   readonly #grounding: GroundingStage;
   readonly #forecaster: Forecaster;
   readonly #listener: ForecastListener;
@@ -170,6 +177,8 @@ export class ForecastScheduler {
       );
       if (epoch !== this.#epoch) return null;
       this.counts.forecasts++;
+      this.counts.decodingPasses += forecast.decoding?.passes ?? 0;
+      this.counts.acceptedTokens += forecast.decoding?.accepted ?? 0;
       stage = 'visualization';
       await this.#listener.forecast(moment, query, forecast);
       return null;

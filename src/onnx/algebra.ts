@@ -75,6 +75,11 @@ export class Algebra extends Scope {
     return this.node('Min', [a, b], a.type);
   }
 
+  /** Remainder of whole numbers of 0 or more. */
+  mod(a: Tensor, b: Tensor): Tensor {
+    return this.node('Mod', [a, b], a.type);
+  }
+
   floor(x: Tensor): Tensor {
     return this.node('Floor', [x], x.type);
   }
@@ -240,6 +245,11 @@ export class Algebra extends Scope {
     return this.squeeze(this.node('NonZero', [condition], 'int64'), [0]);
   }
 
+  /** The elements, row by row, where a condition of the same shape holds: [as many as hold]. */
+  compress(x: Tensor, condition: Tensor): Tensor {
+    return this.node('Compress', [this.reshape(x, [-1]), this.reshape(condition, [-1])], x.type);
+  }
+
   /** Whole numbers from 0 up to, and without, `end`. */
   range(end: Tensor): Tensor {
     return this.node('Range', [this.int(0), end, this.int(1)], 'int64');
@@ -253,6 +263,16 @@ export class Algebra extends Scope {
 
   mean(x: Tensor, axis: number, keep = false): Tensor {
     return this.node('ReduceMean', [x, this.ints([axis])], x.type, { keepdims: { int: keep ? 1 : 0 } });
+  }
+
+  /** Largest of a list. */
+  largest(x: Tensor): Tensor {
+    return this.node('ReduceMax', [x, this.ints([0])], x.type, { keepdims: { int: 0 } });
+  }
+
+  /** Smallest of a list. */
+  smallest(x: Tensor): Tensor {
+    return this.node('ReduceMin', [x, this.ints([0])], x.type, { keepdims: { int: 0 } });
   }
 
   /** Running sum along an axis, each element included. */
@@ -311,22 +331,23 @@ export class Algebra extends Scope {
     return this.node('Attention', [q, k, v], q.type, { scale: { float: scale } });
   }
 
-  /** Queries of new tokens over the keys and values of all tokens so far; also returns these with the new ones behind them. */
+  /**
+   * Queries of new tokens, [1, tokens, heads * size], over the keys and values of all tokens so far, [1, kvHeads, past, size]; also returns these
+   * with the new ones behind them. @param options `mask` [tokens, past + tokens].
+   */
   attentionWithPast(
     q: Tensor,
     k: Tensor,
     v: Tensor,
     pastKeys: Tensor,
     pastValues: Tensor,
-    scale: number,
+    { heads, kvHeads, mask, scale }: AttentionOptions,
   ): { readonly attended: Tensor; readonly keys: Tensor; readonly values: Tensor } {
     const [attended, keys, values] = this.nodes(
       'Attention',
-      [q, k, v, null, pastKeys, pastValues],
+      [q, k, v, mask ?? null, pastKeys, pastValues],
       [q.type, k.type, v.type],
-      {
-        scale: { float: scale },
-      },
+      { q_num_heads: { int: heads }, kv_num_heads: { int: kvHeads }, scale: { float: scale } },
     );
     return { attended: attended!, keys: keys!, values: values! };
   }

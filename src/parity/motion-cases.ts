@@ -23,6 +23,9 @@ export const motionSchema = z.looseObject({
 const decodeSchema = z.looseObject({ text: z.string() });
 
 const TOLERANCE = 1e-4;
+/** Guesses in a pass besides the default ones: none, fewer, and more than any answer has tokens. */
+const OTHER_DRAFTS = [0, 1, 5, 500];
+const CUT_AFTER = 7;
 
 /** MolmoMotion: prompt, pixels, features, hidden states, logits of every step, greedy tokens. */
 export async function runMotion(folder: string, options: ParityOptions): Promise<Comparison[]> {
@@ -35,11 +38,8 @@ export async function runMotion(folder: string, options: ParityOptions): Promise
     const question = forecastPrompt({ caption: inputs.caption, history, horizon: inputs.future_horizon });
     report.text('question', question, stated.question);
     const network = new AnswerModel(model);
-    const { text, tokens } = await network.answer(
-      await readImages(folder, inputs.frames),
-      question,
-      stated.max_new_tokens,
-    );
+    const images = await readImages(folder, inputs.frames);
+    const { text, tokens } = await network.answer(images, question, stated.max_new_tokens);
     const { outputs } = network.lastRun!;
     const values = (name: string): Float32Array => outputs[name]!.data as Float32Array;
     const expected = async (file: string): Promise<Float32Array> => (await readNpy(folder, file)).data as Float32Array;
@@ -84,7 +84,19 @@ export async function runMotion(folder: string, options: ParityOptions): Promise
     const comparable = sameStory(values('logits'), tokens.answer, expectedTokens, language.vocabulary);
     report.floats('logits-steps', ...comparable(await expected('logits-steps.npy')), TOLERANCE);
     report.tokens('tokens', tokens.answer, expectedTokens);
-    if (options.type === 'fp32') report.text('text', text, decoded.text);
+    if (options.type === 'fp32') {
+      report.text('text', text, decoded.text);
+      for (const guesses of OTHER_DRAFTS) {
+        for (const most of [stated.max_new_tokens, CUT_AFTER]) {
+          const other = await new AnswerModel(model, guesses).answer(images, question, most);
+          report.tokens(
+            `tokens, ${guesses} guesses, at most ${most}`,
+            other.tokens.answer,
+            expectedTokens.slice(0, most),
+          );
+        }
+      }
+    }
     return report.rows;
   });
 }

@@ -51,7 +51,7 @@ describe('the time between the steps of a forecast', () => {
     const { config } = parseLayers([]);
     const models = modelsOf(config);
     try {
-      const options = { steps: 8, seed: 0, maxNewTokens: null, history: 1 };
+      const options = { steps: 8, seed: 0, maxNewTokens: null, draft: 'off' as const, history: 1 };
       expect((await models.forecaster('models/nano-flow', options)).stepS).toBe(0.25);
     } finally {
       await models.close();

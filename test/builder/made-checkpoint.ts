@@ -260,7 +260,7 @@ const SPECIAL = ['<|endoftext|>', '<|im_start|>', '<|im_end|>'];
 export const BYTE_TOKENS = 256 + SPECIAL.length;
 
 /** Every byte is a token: byte-level BPE without merges. */
-function byteTokenizer(): unknown {
+export function byteTokenizer(): unknown {
   const isPrintable = (byte: number): boolean =>
     (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   let moved = 0;

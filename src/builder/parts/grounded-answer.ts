@@ -76,7 +76,7 @@ export function groundedAnswer(
       const said = Object.fromEntries(SAID.map((name, k) => [name, carried[k]!])) as unknown as Said;
       const kept = carried.slice(SAID.length);
       const cached = caches.map((_, layer): LayerCache => ({ keys: kept[2 * layer]!, values: kept[2 * layer + 1]! }));
-      const step = language.next(inner, embed(inner, decoding, said), inner.add(promptLength, i), cached);
+      const step = language.further(inner, embed(inner, decoding, said), inner.add(promptLength, i), cached, true);
       const { next, scores } = say(inner, decoding, said, step.hidden);
       return {
         goOn: inner.not(inner.equal(inner.squeeze(next.token, [0]), inner.int(eos))),

@@ -23,7 +23,7 @@ interface Rotation {
 /** Attention of one block: q, k, v [1, tokens, heads * headSize], rotated; returns heads side by side, [1, tokens, heads * headSize]. */
 type Attend = (q: Tensor, k: Tensor, v: Tensor) => Tensor;
 
-/** Qwen3's decoder, laid down for a whole prompt or for one further token. */
+/** Qwen3's decoder, laid down for a whole prompt or for further tokens. */
 export class LanguageModel {
   readonly #weights: Weights;
   readonly #llm: LanguageArchitecture;
@@ -115,35 +115,46 @@ export class LanguageModel {
     return { hidden, caches };
   }
 
-  /** One further token. @param x float32 [1, width]. @param position int64 scalar. */
-  next(
+  /**
+   * Further tokens, each of which sees those before it.
+   * @param x float32 [tokens, width]. @param past tokens before them, int64 scalar. @param caches of these. @param isOne where there is always one.
+   */
+  further(
     g: Algebra,
     x: Tensor,
-    position: Tensor,
+    past: Tensor,
     caches: readonly LayerCache[],
+    isOne = false,
   ): { readonly hidden: Tensor; readonly caches: LayerCache[] } {
     const { heads, kvHeads, headSize } = this.#llm;
-    const rotation = this.#rotation(g, g.reshape(position, [1]));
+    const positions = g.add(past, g.range(g.size(x, 0)));
+    const rotation = this.#rotation(g, positions);
+    // A single token sees everything.
+    const mask = isOne ? {} : { mask: this.#furtherMask(g, positions) };
     const grown: LayerCache[] = [];
     let state = x;
-    caches.forEach((past, i) => {
+    caches.forEach((cache, i) => {
       state = g.within(`layer_${i}`, () =>
         this.#block(g, state, i, rotation, (q, k, v) => {
-          // Of a single token, the heads side by side and the heads as an axis are the same bytes.
-          const { attended, keys, values } = g.attentionWithPast(
-            g.reshape(q, [1, heads, 1, headSize]),
-            g.reshape(k, [1, kvHeads, 1, headSize]),
-            g.reshape(v, [1, kvHeads, 1, headSize]),
-            past.keys,
-            past.values,
-            headSize ** -0.5,
-          );
+          const { attended, keys, values } = g.attentionWithPast(q, k, v, cache.keys, cache.values, {
+            heads,
+            kvHeads,
+            ...mask,
+            scale: headSize ** -0.5,
+          });
           grown.push({ keys, values });
           return attended;
         }),
       );
     });
     return { hidden: state, caches: grown };
+  }
+
+  /** Summands of the scores, [tokens, all tokens so far], of the tokens at the last positions. */
+  #furtherMask(g: Algebra, positions: Tensor): Tensor {
+    const all = g.range(g.add(g.largest(positions), g.int(1)));
+    const isVisible = g.lessOrEqual(g.unsqueeze(all, [0]), g.unsqueeze(positions, [1]));
+    return g.cast(g.where(isVisible, g.float(0), g.float(Number.NEGATIVE_INFINITY)), this.#weights.matrixType);
   }
 
   /** Final norm, then scores of the tokens that can be said: [rows, width] -> [rows, vocabulary]. */

@@ -1,6 +1,8 @@
+import type { Decoding } from '../../core/forecast.js';
 import type { RgbImage } from '../../core/images.js';
 import { normalNumbers, seededRandom } from '../../core/random.js';
 import { percentile } from '../../core/statistics.js';
+import type { TextAnswer } from '../../forecasting/autoregressive.js';
 import { openBundle, type BundleDescription } from '../../inference/bundle.js';
 import { InferenceWorker } from '../../inference/inference-worker.js';
 import { Model, type ModelOptions } from '../../inference/model.js';
@@ -18,8 +20,8 @@ export interface BundleFigures {
   /** From pictures in memory to the decision in the units of the robot, or the text. */
   readonly warm_ms: { readonly p50: number; readonly p95: number; readonly p99: number };
   readonly queries: number;
-  /** Tokens of an answer; null for what does not answer in tokens. */
-  readonly tokens: number | null;
+  /** Of the last answer; null for what does not answer in tokens. */
+  readonly decoding: DecodingFigures | null;
   readonly peak_rss_mb: number;
   /** Lateness of a 15 Hz timer on the main thread while the worker ran back to back. */
   readonly timer_jitter_ms: {
@@ -31,11 +33,25 @@ export interface BundleFigures {
   readonly calibration: { readonly matmul_1024_ms: number };
 }
 
+export interface DecodingFigures {
+  readonly tokens: number;
+  /** That of the prompt among them. */
+  readonly passes: number;
+  /** Tokens that were guessed rightly, and needed no pass of their own. */
+  readonly accepted_tokens: number;
+  /** Median time of an answer of one token: pictures and prompt. */
+  readonly prompt_ms: number;
+  /** Of each pass behind the prompt; null where the answer ended with its first token. */
+  readonly ms_per_pass: number | null;
+}
+
 export interface BundleBenchOptions {
   readonly folder: string;
   readonly model: ModelOptions;
   readonly queries: number;
   readonly maxNewTokens: number;
+  /** Tokens that are guessed in a pass. */
+  readonly draft: number | 'off';
 }
 
 const IMAGE_SIZE = { width: 640, height: 360 };
@@ -44,6 +60,8 @@ const INSTRUCTION = 'Pick up the salt shaker and place it in or on the rustic st
 const CALIBRATION_SIZE = 1024;
 const CALIBRATION_RUNS = 30;
 const WARM_UP = 5;
+/** Answers of one token, whose time is that of the prompt. */
+const PROMPTS = 5;
 const SEED = 1;
 
 /** Times a bundle as its user meets it, and the machine beside it. */
@@ -52,23 +70,30 @@ export async function benchBundle({
   model: options,
   queries,
   maxNewTokens,
+  draft,
 }: BundleBenchOptions): Promise<BundleFigures> {
   const { description } = await openBundle(folder);
   const before = await calibrate(options);
   const model = await Model.open(folder, description.task, options);
   const times: number[] = [];
   const jitter = new TimerJitter();
-  let tokens: number | null = null;
+  const prompts: number[] = [];
+  let decoding: Decoding | null = null;
+  let tokens = 0;
   try {
-    const ask = queryOf(model, description, maxNewTokens);
-    for (let i = 0; i < WARM_UP; i++) tokens = await ask();
+    const ask = queryOf(model, description, draft);
+    for (let i = 0; i < WARM_UP; i++) await ask(maxNewTokens);
     jitter.start();
     for (let i = 0; i < queries; i++) {
       const start = performance.now();
-      await ask();
+      const answer = await ask(maxNewTokens);
       times.push(performance.now() - start);
+      if (!answer) continue;
+      decoding = answer.decoding;
+      tokens = answer.tokens.answer.length;
     }
     jitter.stop();
+    for (let i = 0; decoding && i < PROMPTS; i++) prompts.push((await ask(1))!.decoding.ms);
   } finally {
     await model.close();
   }
@@ -82,15 +107,29 @@ export async function benchBundle({
     first_ms: model.firstRunMs,
     warm_ms: { p50: percentile(times, 50), p95: percentile(times, 95), p99: percentile(times, 99) },
     queries,
-    tokens,
+    decoding: decoding && decodingFigures(decoding, tokens, percentile(prompts, 50)),
     peak_rss_mb: Math.round(process.resourceUsage().maxRSS / 1024),
     timer_jitter_ms: jitter.summary(),
     calibration: { matmul_1024_ms: calibration },
   };
 }
 
-/** One query of the bundle's task; resolves with the tokens of its answer, where it has any. */
-function queryOf(model: Model, description: BundleDescription, maxNewTokens: number): () => Promise<number | null> {
+function decodingFigures({ passes, accepted, ms }: Decoding, tokens: number, promptMs: number): DecodingFigures {
+  return {
+    tokens,
+    passes,
+    accepted_tokens: accepted,
+    prompt_ms: promptMs,
+    ms_per_pass: passes > 1 ? (ms - promptMs) / (passes - 1) : null,
+  };
+}
+
+/** One query of the bundle's task; resolves with its answer, where that is in tokens. */
+function queryOf(
+  model: Model,
+  description: BundleDescription,
+  draft: BundleBenchOptions['draft'],
+): (maxNewTokens: number) => Promise<TextAnswer | null> {
   const { input, architecture } = description;
   const random = seededRandom(SEED);
   const images = Array.from({ length: input.kind === 'images' ? input.maxImages : input.maxFrames }, () =>
@@ -119,8 +158,8 @@ function queryOf(model: Model, description: BundleDescription, maxNewTokens: num
       return null;
     };
   }
-  const network = new AnswerModel(model);
-  return async () => (await network.answer(images, INSTRUCTION, maxNewTokens)).tokens.answer.length;
+  const network = new AnswerModel(model, draft === 'off' ? 0 : draft);
+  return (maxNewTokens) => network.answer(images, INSTRUCTION, maxNewTokens);
 }
 
 function noiseImage(random: () => number): RgbImage {

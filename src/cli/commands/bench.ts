@@ -5,7 +5,8 @@ import { ConfigurationError } from '../../core/errors.js';
 import { loadArm } from '../../files/arm-file.js';
 import { installedPath } from '../../core/installed-path.js';
 import { loadSceneConfig } from '../../simulator/scene-config.js';
-import { countingNumber, positiveNumber } from '../arguments.js';
+import { DEFAULT_DRAFT } from '../../inference/networks.js';
+import { countingNumber, draftLength, positiveNumber } from '../arguments.js';
 import { benchBundle, type BundleFigures } from '../benchmarks/bundle.js';
 import { benchLimiter } from '../benchmarks/limiter.js';
 import { benchSimulator, type Pace } from '../benchmarks/simulator.js';
@@ -18,6 +19,7 @@ interface BundleBenchCommandOptions extends ModelCommandOptions {
   readonly bundle?: string;
   readonly queries: number;
   readonly maxNewTokens: number;
+  readonly draft: number | 'off';
   readonly json?: string;
 }
 
@@ -46,6 +48,7 @@ export function benchCommand(): Command {
         countingNumber,
         DEFAULT_TOKENS,
       )
+      .option('--draft <n|off>', 'tokens that are guessed in a pass of such a bundle', draftLength, DEFAULT_DRAFT)
       .option('--json <file>', 'write the figures of any of these as JSON too; - for stdout, in place of the text'),
   )
     .action(runBundle)
@@ -67,6 +70,7 @@ async function runBundle(options: BundleBenchCommandOptions): Promise<void> {
     model: modelOptions(options),
     queries: options.queries,
     maxNewTokens: options.maxNewTokens,
+    draft: options.draft,
   });
   await reportResult(options.json, figures, () => {
     show(figures);
@@ -74,13 +78,17 @@ async function runBundle(options: BundleBenchCommandOptions): Promise<void> {
 }
 
 function show(figures: BundleFigures): void {
-  const { warm_ms: warm, timer_jitter_ms: jitter, calibration } = figures;
+  const { warm_ms: warm, timer_jitter_ms: jitter, calibration, decoding } = figures;
   const ms = (value: number): string => `${value.toFixed(1)} ms`;
-  print(
-    `${figures.task}, ${figures.type} weights, on ${figures.provider}${figures.tokens === null ? '' : `, ${figures.tokens} tokens an answer`}`,
-  );
+  print(`${figures.task}, ${figures.type} weights, on ${figures.provider}`);
   print(`loaded in ${ms(figures.load_ms)}, first query ${ms(figures.first_ms)}, peak memory ${figures.peak_rss_mb} MB`);
   print(`warm, ${figures.queries} queries: p50 ${ms(warm.p50)}, p95 ${ms(warm.p95)}, p99 ${ms(warm.p99)}`);
+  if (decoding) {
+    const { tokens, passes, accepted_tokens: accepted, prompt_ms: prompt, ms_per_pass: pass } = decoding;
+    print(
+      `${tokens} tokens an answer in ${passes} passes (${accepted} guessed rightly); the prompt's pass takes ${ms(prompt)}${pass === null ? '' : `, each other ${ms(pass)}`}`,
+    );
+  }
   print(
     `15 Hz timer of the main thread meanwhile, late by: p50 ${ms(jitter.p50)}, p99 ${ms(jitter.p99)}, most ${ms(jitter.max)} (${jitter.ticks} ticks)`,
   );

@@ -3,7 +3,7 @@ import type { Layer } from '../../assembly/config/layers.js';
 import { loadConfig } from '../../assembly/config/load-config.js';
 import type { NodeConfig } from '../../assembly/config/node-config.js';
 import { modelsOf } from '../../assembly/model-source.js';
-import type { AnswerTokens, Forecast } from '../../core/forecast.js';
+import type { AnswerTokens, Decoding, Forecast } from '../../core/forecast.js';
 import { InputError } from '../../core/errors.js';
 import { toTimeMessage } from '../../core/time.js';
 import { writeAtomically } from '../../files/atomic-file.js';
@@ -43,7 +43,7 @@ export function forecastCommand(): Command {
     .option('--trajectory <n>', 'trajectory of a MolmoSpaces file', wholeNumber)
     .requiredOption(
       '--out <file>',
-      'result: {"frame", "stamp", "step_s", "points": [P][F][3] metres, "visible": [P][F], "raw_text"?, "input_ids"?, "tokens"?}',
+      'result: {"frame", "stamp", "step_s", "points": [P][F][3] metres, "visible": [P][F], "raw_text"?, "input_ids"?, "tokens"?, "decoding"?}',
     )
     .option('--image <file>', 'picture at t0 with the projected paths, PNG')
     .addHelpText(
@@ -111,11 +111,17 @@ function forecastJson(forecast: Forecast): unknown {
     visible: forecast.positions.map((track) => track.map((p) => p !== null)),
     ...(forecast.rawText !== undefined && { raw_text: forecast.rawText }),
     ...tokensJson(forecast.tokens),
+    ...(forecast.decoding && { decoding: decodingJson(forecast.decoding) }),
   };
 }
 
 function tokensJson(tokens: AnswerTokens | undefined): object {
   return tokens ? { input_ids: tokens.inputIds, ...(tokens.answer && { tokens: tokens.answer }) } : {};
+}
+
+/** The pass over the prompt is one of the passes, and by far the longest. */
+function decodingJson({ passes, accepted, ms }: Decoding): object {
+  return { passes, accepted_tokens: accepted, ms, ms_per_pass: ms / passes };
 }
 
 function noForecast(clip: string): InputError {
