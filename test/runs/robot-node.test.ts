@@ -209,7 +209,7 @@ describe('its settings', () => {
     await start();
     expect(() => {
       node.set('execution.dry_run', false);
-    }).toThrow('stop first');
+    }).toThrow('execution.dry_run cannot change now: the arm is active');
     expect(node.config.execution.dry_run).toBe(true);
   });
 
