@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { CancelledError, InputError, PlannerError, RetryableError } from '../core/errors.js';
+import { abortable } from './abortable.js';
 import type { Request, Response, SessionSettings, TensorValues } from './worker-messages.js';
 
 export interface WorkerOptions extends SessionSettings {
@@ -285,19 +286,4 @@ export class InferenceWorker {
       remedy: 'build it with --dtype int4 or fp16, run fewer models at once, or use a machine with more memory',
     });
   }
-}
-
-/** Rejects when the signal aborts, whatever the work does then. */
-function abortable<T>(work: Promise<T>, signal: AbortSignal, error: CancelledError): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      reject(error);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    work
-      .finally(() => {
-        signal.removeEventListener('abort', abort);
-      })
-      .then(resolve, reject);
-  });
 }
